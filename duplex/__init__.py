@@ -1,0 +1,1 @@
+"""duplex: a machine that listens while it speaks, and can prove how well it does."""

@@ -1,0 +1,180 @@
+"""Two agents without a model: a delay line, and one that follows a script. Product, fixture and calibration source."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from duplex.config import from_dict
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from duplex.session import (
+    Agent,
+    AtCapacity,
+    Capabilities,
+    Interrupted,
+    Note,
+    Session,
+    SessionConfig,
+    Ticks,
+    cannot,
+    refuse,
+)
+from duplex.turns import ENERGY_GATE, TurnDetector, levels_db
+
+
+@dataclass(frozen=True, slots=True)
+class EchoConfig:
+    """Say back what was heard, `delay_ms` later (any number of milliseconds, to the sample)."""
+
+    delay_ms: float = 0.0
+    seats: int = 16
+
+    def __post_init__(self) -> None:
+        if self.delay_ms < 0:
+            raise ValueError(f"delay_ms must not be negative, got {self.delay_ms}")
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedConfig:
+    """Answer every user turn with a tone, a known time after the turn ended; stop when interrupted.
+
+    Times are exact to the sample, from the true end (start) of the user's energy, so the judge can be calibrated.
+    """
+
+    respond_after_ms: float = 240.0  # from the user's last sample to the reply's first
+    stop_after_ms: float = 160.0  # from the user's first sample to the reply's last
+    reply_ms: float = 2_000.0
+    text: str = "tone"
+    seats: int = 16
+
+    def __post_init__(self) -> None:
+        for name, floor in (("respond_after_ms", ENERGY_GATE.stop_ms), ("stop_after_ms", ENERGY_GATE.start_ms)):
+            if getattr(self, name) < floor:
+                raise ValueError(f"{name} must be at least {floor:g}: only then is the turn's edge known")
+
+
+class _Seats:
+    """Counts who is in."""
+
+    def __init__(self, seats: int) -> None:
+        self._free = seats
+        self.seats = seats
+
+    def take(self) -> None:
+        if not self._free:
+            raise AtCapacity(f"all {self.seats} seats are taken")
+        self._free -= 1
+
+    def give_back(self) -> None:
+        self._free += 1
+
+
+class FakeAgent:
+    """Opens sessions of `kind`, one per seat."""
+
+    def __init__(self, name: str, kind: type[FakeSession], config: Any) -> None:
+        self.capabilities = Capabilities(name=name, full_duplex=True, seats=config.seats)
+        self._kind, self._config, self._seats = kind, config, _Seats(config.seats)
+
+    async def open(self, config: SessionConfig) -> Session:
+        refuse(config, self.capabilities)
+        self._seats.take()
+        return self._kind(self._config, self.capabilities, self._seats)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+class FakeSession:
+    """What both fakes share: the tick check, notes, the seat."""
+
+    def __init__(self, config: Any, can: Capabilities, seats: _Seats) -> None:
+        self._ticks, self._can, self._seats = Ticks("pcm"), can, seats
+        self._open = True
+        self.prepare(config)
+
+    def prepare(self, config: Any) -> None:
+        raise NotImplementedError
+
+    def answer(self, heard: Frame) -> Frame:
+        raise NotImplementedError
+
+    async def step(self, heard: Frame) -> Frame:
+        self._ticks.check(heard)
+        return self.answer(heard)
+
+    async def tell(self, note: Note) -> None:
+        raise cannot(note, self._can)
+
+    async def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._seats.give_back()
+
+
+class EchoSession(FakeSession):
+    """A delay line."""
+
+    def prepare(self, config: EchoConfig) -> None:
+        self._line = np.zeros(round(config.delay_ms * SAMPLE_RATE / 1000), np.float32)
+
+    def answer(self, heard: Frame) -> Frame:
+        assert heard.pcm is not None
+        line = np.concatenate([self._line, heard.pcm])
+        self._line = line[FRAME_SAMPLES:]
+        return Frame(heard.t, line[:FRAME_SAMPLES].copy())
+
+
+class ScriptedSession(FakeSession):
+    """Speaks a 220 Hz tone after each user turn and stops when the user begins again."""
+
+    def prepare(self, config: ScriptedConfig) -> None:
+        self._config = config
+        self._detector = TurnDetector(ENERGY_GATE)
+        self._speak: deque[tuple[int, int]] = deque()  # [begin, end) of replies still to be voiced, in samples
+
+    def answer(self, heard: Frame) -> Frame:
+        assert heard.pcm is not None
+        events = []
+        now = heard.t * FRAME_SAMPLES
+        for level in levels_db(heard.pcm):
+            edge = self._detector.push(level)
+            if edge and edge.kind == "ended":
+                begin = edge.sample + _samples(self._config.respond_after_ms)
+                self._speak.append((begin, begin + _samples(self._config.reply_ms)))
+            elif edge and self._speak:
+                self._cut(edge.sample + _samples(self._config.stop_after_ms))
+                events.append(Interrupted(self._config.text))
+        starts = any(now <= begin < now + FRAME_SAMPLES for begin, _ in self._speak)
+        pcm = self._voice(now)
+        return Frame(heard.t, pcm, text=self._config.text if starts else "", events=tuple(events))
+
+    def _cut(self, at: int) -> None:
+        self._speak = deque((begin, min(end, at)) for begin, end in self._speak if begin < at)
+
+    def _voice(self, now: int) -> np.ndarray:
+        clock = np.arange(now, now + FRAME_SAMPLES)
+        on = np.zeros(FRAME_SAMPLES, bool)
+        for begin, end in self._speak:
+            on |= (clock >= begin) & (clock < end)
+        while self._speak and self._speak[0][1] <= now:
+            self._speak.popleft()
+        return np.where(on, 0.3 * np.sin(2 * np.pi * 220 * clock / SAMPLE_RATE), 0).astype(np.float32)
+
+
+def _samples(ms: float) -> int:
+    return round(ms * SAMPLE_RATE / 1000)
+
+
+def open_echo(settings: Mapping[str, Any]) -> Agent:
+    """Factory for `open_agent`."""
+    return FakeAgent("echo", EchoSession, from_dict(EchoConfig, settings, "echo"))
+
+
+def open_scripted(settings: Mapping[str, Any]) -> Agent:
+    """Factory for `open_agent`."""
+    return FakeAgent("scripted", ScriptedSession, from_dict(ScriptedConfig, settings, "scripted"))
