@@ -1,0 +1,175 @@
+"""`python -m eval run | score | compare | demo | bench`: flags and printing. Each verb's room is imported when used."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from duplex.agents import FACTORIES, open_agent
+from duplex.checkpoint import BadFile, MissingFile
+from duplex.config import ConfigError
+from duplex.recording import NotARecording
+from duplex.session import AtCapacity, Unsupported
+from eval import table
+from eval.play import described, in_process, over_wire, record
+from eval.process import ServerFailed
+from eval.provenance import machine, provenance
+
+console = Console()
+FOR_PEOPLE = (AtCapacity, BadFile, ConfigError, MissingFile, NotARecording, OSError, ServerFailed, Unsupported)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; 1: some recordings could not be judged, 2: an error that the user can mend, 130: interrupted."""
+    args = _parser().parse_args(argv)
+    args.made = {
+        "command": shlex.join(["python", "-m", "eval", *(sys.argv[1:] if argv is None else argv)]),
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a demo that is ended ends its server
+    try:
+        return args.verb(args) or 0
+    except FOR_PEOPLE as error:
+        print(f"eval: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+# --- verbs ------------------------------------------------------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace) -> None:
+    played = asyncio.run(_play_over_wire(args) if args.url else _play_here(args))
+    console.print(f"{played} played, {args.n - played} already there: python -m eval score {args.out}")
+
+
+async def _play_here(args: argparse.Namespace) -> int:
+    agent = open_agent(args.agent)
+    try:
+        can = described(agent.capabilities)
+        meta = _meta(args) | {"wire": "in process", "model": agent.capabilities.model, "capabilities": can}
+        return await record(_scenarios(args), args.out, in_process(agent, args.paced, args.seed), meta)
+    finally:
+        await agent.close()
+
+
+async def _play_over_wire(args: argparse.Namespace) -> int:
+    player = over_wire(args.url, args.wire, args.agent, args.paced, args.seed)
+    return await record(_scenarios(args), args.out, player, _meta(args) | {"wire": args.wire})
+
+
+def _scenarios(args: argparse.Namespace) -> Any:
+    from eval.suites import scenarios_of
+
+    return track(scenarios_of(args.suite, args.n, args.tail), f"talking to {args.agent}", console=console)
+
+
+def _meta(args: argparse.Namespace) -> dict[str, Any]:
+    pace = "realtime" if args.paced else "unpaced"
+    return {"agent": args.agent, "suite": args.suite, "pace": pace, "seed": args.seed, **provenance()}
+
+
+def _score(args: argparse.Namespace) -> int:
+    from eval.score import score
+
+    transcribe = None
+    if args.transcribe:
+        from eval.transcribe import whisper
+
+        transcribe = whisper()
+    judged = score(args.dir, transcribe)
+    _print_agents({judged["agent"]: judged["summary"] | {"model": judged["model"]}})
+    for broken in judged["broken"]:
+        print(f"not judged: {broken['recording']}: {broken['why']}", file=sys.stderr)
+    return 1 if judged["broken"] else 0
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from eval.report import compare
+
+    summary = compare(args.dirs, args.out, args.made)
+    print(table.markdown(table.HEAD, table.rows(summary["agents"])) + f"\n\n{table.NOTE}")
+    print(f"\n{args.out / 'report.html'}", file=sys.stderr)
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from eval.demo import demo
+
+    summary = demo(args.out, args.n, args.seed, args.made, console)
+    _print_agents(summary["agents"])
+    console.print(f"listen and look: [bold]{(args.out / 'report.html').resolve()}[/bold]", soft_wrap=True)
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from eval import bench
+
+    body = [bench.bench(name) for name in track(args.agent or ["native", "cascade", "echo"], "bench", console=console)]
+    _print_table(bench.HEAD, body, f"{bench.NOTE} {machine()}.")
+
+
+def _print_agents(agents: dict[str, Any]) -> None:
+    _print_table(table.HEAD, table.rows(agents), table.NOTE)
+
+
+def _print_table(head: Sequence[str], body: Sequence[Sequence[str]], note: str) -> None:
+    drawn = Table(*head)
+    for row in body:
+        drawn.add_row(*row)
+    console.print(drawn)
+    console.print(note, style="dim")
+
+
+# --- flags ------------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m eval", description="Record first, judge later.")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    _run_flags(_verb(verbs, "run", _run, "play a suite against an agent and keep the recordings"))
+    scored = _verb(verbs, "score", _score, "judge the recordings in a folder: scores.json and a table")
+    scored.add_argument("dir", type=Path)
+    scored.add_argument("--transcribe", action="store_true", help="also read the agent's audio back (whisper tiny.en)")
+    compared = _verb(verbs, "compare", _compare, "scored folders side by side: summary.json, report.html, Markdown")
+    compared.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
+    compared.add_argument("--out", type=Path, required=True)
+    shown = _verb(verbs, "demo", _demo, "native and cascade through our server, from end to end")
+    shown.add_argument("--out", type=Path, default=Path("runs/demo"), help="(default: %(default)s)")
+    shown.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")
+    shown.add_argument("--seed", type=int, default=0, help="for the agents' sampling (default: %(default)s)")
+    timed = _verb(verbs, "bench", _bench, "how long each agent takes over a tick")
+    timed.add_argument("--agent", action="append", metavar="NAME", help="may be repeated")
+    return parser
+
+
+def _verb(verbs: Any, name: str, verb: Any, help: str) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    parser.set_defaults(verb=verb)
+    return parser
+
+
+def _run_flags(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--agent", required=True, metavar="NAME", help=f"{', '.join(FACTORIES)} or package.module:factory")
+    run.add_argument("--suite", default="smoke", help="(default: %(default)s)")
+    run.add_argument("--out", type=Path, required=True, help="a folder of its own; a run that was cut short goes on")
+    run.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")
+    run.add_argument("--tail", type=float, default=6.0, metavar="S", help="seconds to answer in (default: %(default)s)")
+    run.add_argument("--seed", type=int, default=0, help="for the agent's sampling (default: %(default)s)")
+    run.add_argument("--paced", action="store_true", help="real time; only then is there a wall-clock latency")
+    run.add_argument("--url", metavar="WS_URL", help="talk to a server there, instead of an agent in this process")
+    run.add_argument("--wire", default="pcm", help="with --url: chat, pcm or tokens (default: %(default)s)")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

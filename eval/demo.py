@@ -1,0 +1,39 @@
+"""`make demo`: our server with both agents, the same recorded user for each in real time, the scores, the page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from eval.play import over_wire, record
+from eval.process import free_port, running, serve_command
+from eval.provenance import provenance
+from eval.report import compare
+from eval.score import score
+from eval.suites import scenarios_of
+from eval.transcribe import whisper
+
+AGENTS = ("native", "cascade")
+SUITE, WIRE, TAIL_S = "smoke", "pcm", 4.0  # the tail is short so that the demo is
+
+
+def demo(out: Path, n: int, seed: int, made: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Play, score, compare into `out`, anew each time; returns the summary. Raises ServerFailed."""
+    port = free_port()
+    scenarios = scenarios_of(SUITE, n, TAIL_S)
+    console.print("starting the server (the first time, weights are fetched) ...")
+    with running(serve_command(AGENTS, port), f"http://127.0.0.1:{port}/health", out / "server.log"):
+        for agent in AGENTS:
+            meta = {"agent": agent, "suite": SUITE, "wire": WIRE, "pace": "realtime", "seed": seed, **provenance()}
+            player = over_wire(f"ws://127.0.0.1:{port}", WIRE, agent, True, seed)
+            steps = track(scenarios, f"talking to {agent}", console=console)
+            asyncio.run(record(steps, out / agent, player, meta, fresh=True))
+    transcribe = whisper()
+    for agent in track(AGENTS, "scoring", console=console):
+        score(out / agent, transcribe)
+    return compare([out / agent for agent in AGENTS], out, made)
