@@ -1,0 +1,85 @@
+"""/api/pcm: raw samples for clients that want no codec. 24 kHz mono, little-endian int16 or float32.
+
+Binary messages are samples, cut anywhere by the client and one tick each from the server; text messages are JSON, the
+same as on /api/tokens (docs/TOKENS.md). The text and events of a tick come before its samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
+from duplex.protocols.wire import Aside, BadMessage, Bye, Message, Ready, Refused, as_json, asides, note_from, told
+from duplex.session import Capabilities, Note
+
+VERSION = 1
+FORMATS = {"s16": np.dtype("<i2"), "f32": np.dtype("<f4")}
+
+
+class Samples:
+    """One byte stream of samples, in any chunking, to frames; and frames to bytes."""
+
+    def __init__(self, form: str) -> None:
+        """`form` is one of FORMATS. Raises BadMessage."""
+        if form not in FORMATS:
+            raise BadMessage(f"format must be {' or '.join(FORMATS)}, got {form!r}")
+        self._kind = FORMATS[form]
+        self._rest = b""
+        self._framer = Framer()
+
+    def push(self, data: bytes) -> list[Frame]:
+        """Any number of bytes -> the frames that are now complete. Raises BadMessage on NaN or infinity."""
+        data = self._rest + data
+        whole = len(data) // self._kind.itemsize * self._kind.itemsize
+        self._rest = data[whole:]
+        pcm = np.frombuffer(data[:whole], self._kind)
+        if self._kind.kind == "i":
+            return self._framer.push(pcm.astype(np.float32) / 32768)
+        if not np.isfinite(pcm).all():
+            raise BadMessage("samples must be finite numbers; got NaN or infinity")
+        return self._framer.push(pcm)
+
+    def pack(self, frame: Frame) -> bytes:
+        """One frame's samples; int16 is clipped at full scale. Raises ValueError when the frame holds no pcm."""
+        if frame.pcm is None:
+            raise ValueError(f"/api/pcm carries pcm, but frame {frame.t} holds none")
+        if self._kind.kind == "f":
+            return frame.pcm.astype(self._kind).tobytes()
+        return np.clip(np.rint(frame.pcm * 32768), -32768, 32767).astype(self._kind).tobytes()
+
+
+class PcmWire:
+    """The serving side."""
+
+    def __init__(self, can: Capabilities, form: str = "s16") -> None:
+        """Raises BadMessage for an unknown format."""
+        self._can, self._form = can, form
+        self._samples = Samples(form)
+
+    def hello(self) -> list[Message]:
+        facts = {"sample_rate": SAMPLE_RATE, "frame_samples": FRAME_SAMPLES, "frame_ms": FRAME_MS, "format": self._form}
+        return [as_json("ready", wire="pcm", version=VERSION, agent=self._can.name, model=self._can.model, **facts)]
+
+    def receive(self, message: Message) -> list[Frame | Note | Bye]:
+        return [note_from(message)] if isinstance(message, str) else list(self._samples.push(message))
+
+    def send(self, said: Frame) -> list[Message]:
+        return [*asides(said), self._samples.pack(said)]
+
+    @staticmethod
+    def refuse(reason: str) -> list[Message]:
+        return [as_json("error", reason=reason)]
+
+
+class PcmCaller:
+    """The calling side."""
+
+    def __init__(self, form: str = "s16") -> None:
+        """Raises BadMessage for an unknown format."""
+        self._samples = Samples(form)
+
+    def say(self, heard: Frame) -> list[Message]:
+        return [self._samples.pack(heard)]
+
+    def receive(self, message: Message) -> list[Ready | Frame | Aside | Refused]:
+        return list(told(message)) if isinstance(message, str) else list(self._samples.push(message))
