@@ -34,9 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from duplex.server import run_server
+    agents, server = serve_settings(args, read_toml(args.config) if args.config else {})
+    from duplex.server import run_server  # after the settings: a typo is answered at once
 
-    return run_server(*serve_settings(args, read_toml(args.config) if args.config else {}))
+    return run_server(agents, server)
 
 
 def _talk(args: argparse.Namespace) -> int:

@@ -3,13 +3,13 @@
     locate("nano").files["lm"]         # where it is; what is missing is fetched first
     locate("~/my-moshi")               # any folder with a Moshi config.json
 
-`manifest.py` says what there is, `folder.py` reads a folder that somebody else made, `sources.py` brings bytes,
-`fetching.py` brings whole entries, `verify.py` judges files, `locate.py` answers.
+`entries.py` says what there is, `folder.py` reads a folder that somebody else made, `sources.py` brings bytes,
+`fetching.py` brings whole entries, `verify.py` judges files, `locating.py` answers.
 """
 
+from duplex.checkpoint.entries import Entry, File, home, manifest
 from duplex.checkpoint.fetching import MissingFile
-from duplex.checkpoint.locate import Checkpoint, fetch, locate, missing
-from duplex.checkpoint.manifest import Entry, File, home, manifest
+from duplex.checkpoint.locating import Checkpoint, fetch, locate, missing
 from duplex.checkpoint.verify import BadFile, check_safetensors
 
 __all__ = [

@@ -11,7 +11,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from duplex.checkpoint.manifest import Entry, File, home
+from duplex.checkpoint.entries import Entry, File, home
 from duplex.checkpoint.sources import SourceError, Tell, by_hand, download, forget
 from duplex.checkpoint.verify import BadFile, check_bytes, check_safetensors, check_sha256
 

@@ -31,7 +31,7 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def _plain(name: Any, key: str, config: Path) -> str:
-    if not isinstance(name, str) or Path(name).name != name:
+    if not isinstance(name, str) or Path(name).name != name or name == "..":
         raise BadFile(f"{config}: {key} must be the plain name of a file beside it, got {name!r}")
     return name
 

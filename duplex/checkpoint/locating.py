@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from duplex.checkpoint.entries import Entry, manifest
 from duplex.checkpoint.fetching import MissingFile, fetch_entry, missing_file
 from duplex.checkpoint.folder import files_of
-from duplex.checkpoint.manifest import Entry, manifest
 from duplex.checkpoint.verify import check_bytes, check_weights
 from duplex.config import ConfigError
 
