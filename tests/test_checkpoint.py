@@ -43,10 +43,9 @@ class Hub(ThreadingHTTPServer):
 
 
 class _Answer(BaseHTTPRequestHandler):
-    server: Hub
-
     def do_GET(self) -> None:
         hub = self.server
+        assert isinstance(hub, Hub)
         hub.asked.append((self.path, self.headers["Range"], self.headers["Authorization"]))
         body = hub.files.get(self.path)
         if hub.elsewhere:
