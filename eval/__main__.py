@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -26,7 +27,7 @@ from eval.play import described, in_process, over_wire, record
 from eval.process import ServerFailed
 from eval.provenance import machine, provenance
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)  # a log is not a narrow terminal
 FOR_PEOPLE = (AtCapacity, BadFile, ConfigError, MissingFile, NotARecording, OSError, ServerFailed, Unsupported)
 
 
@@ -124,7 +125,9 @@ def _print_agents(agents: dict[str, Any]) -> None:
 
 
 def _print_table(head: Sequence[str], body: Sequence[Sequence[str]], note: str) -> None:
-    drawn = Table(*head)
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name in head:
+        drawn.add_column(name, no_wrap=name != "model", justify="left" if name in head[:2] else "right")
     for row in body:
         drawn.add_row(*row)
     console.print(drawn)

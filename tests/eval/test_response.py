@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from duplex.turns import Span
 from eval.metrics.hops import hops
 from eval.metrics.response import play_times_ms, response, response_span, wall_latency_ms
 from eval.play import in_process, record
-from eval.scenario import Scenario
+from eval.scenario import Scenario, facts_of
 
 HOP_MS = 10.0
 LAG_MS = PLAYOUT_LAG * FRAME_MS
@@ -77,6 +78,12 @@ def test_wall_equals_stream_when_every_frame_is_at_hand_at_once(tmp_path: Path) 
     assert found and found.wall_latency_ms == pytest.approx(found.latency_ms)
 
 
+@given(user_end=st.integers(USER.end - 3000, USER.end), onset=st.integers(USER.end, SAMPLES))
+def test_wall_equals_stream_for_any_place_in_a_frame(user_end: int, onset: int) -> None:
+    ticks = [Tick(t, (t + 1) * 80.0, (t + 1) * 80.0) for t in range(SAMPLES // 1920)]
+    assert wall_latency_ms(ticks, onset, user_end) == pytest.approx((onset - user_end) / 24)
+
+
 def test_wall_carries_a_late_frame_to_all_that_follow(tmp_path: Path) -> None:
     found = response(hand_made(tmp_path / "x", (3.0, 4.0), late_ms=lambda t: 130.0 if t == 10 else 30.0), USER)
     assert found and found.latency_ms == 1000 and found.wall_latency_ms == pytest.approx(1130)
@@ -95,9 +102,8 @@ def test_playout_never_overlaps_nor_runs_ahead_of_its_frames(lates: list[float])
     play = play_times_ms(ticks)
     assert play is not None
     assert all(at >= tick.said_ms for at, tick in zip(play, ticks, strict=True))
-    assert all(b - a >= FRAME_MS - 1e-6 for a, b in zip(play, play[1:], strict=False))
-    worst = max(late for late in lates)
-    assert play[-1] <= (len(lates)) * 80.0 + worst + 1e-6  # and is never later than the worst frame made it
+    assert all(b - a >= FRAME_MS - 1e-6 for a, b in pairwise(play))
+    assert play[-1] <= len(lates) * FRAME_MS + max(lates) + 1e-6  # no later than the worst frame made it
 
 
 @given(st.lists(st.integers(0, SAMPLES), max_size=12, unique=True).map(sorted))
@@ -122,7 +128,5 @@ def test_hops_are_those_of_the_answer_that_sounded(tmp_path: Path) -> None:
 
 
 def test_facts_survive_the_header(tmp_path: Path) -> None:
-    from eval.scenario import facts_of
-
     known = facts(expect=("paris", "Paris"))
     assert facts_of(hand_made(tmp_path / "x", facts=asdict(known)).meta) == known

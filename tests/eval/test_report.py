@@ -1,0 +1,116 @@
+"""The summary, the page and the table: complete, escaped, and without a network."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from by_hand import facts, hand_made
+
+from duplex.config import ConfigError
+from duplex.session import Hop
+from eval.__main__ import main
+from eval.draw import Axis, DotRow, dots
+from eval.report import compare
+from eval.score import score
+from eval.table import HEAD, markdown, rows
+
+EVIL = '<script>alert("x")</script> & "more"'
+MADE = {"command": "python -m eval compare", "date": "today"}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    """Two scored agents; one is slower, says something evil and has hops; neither answers the last question."""
+    for agent, onset, said in (("fast", 2.4, "Hello."), ("slow", 3.0, EVIL)):
+        told = {22: {"text": said, "events": (Hop("endpoint", 300.0), Hop("release", 900.0))}}
+        for name, answer in (("q1", [(onset, 4.0)]), ("q2", [])):
+            meta = {"agent": agent, "wire": "pcm", "facts": asdict(facts(text=EVIL))}
+            hand_made(tmp_path / agent / name, *answer, said=lambda t, told=told: told.get(t, {}), **meta)
+        score(tmp_path / agent)
+    return [tmp_path / "fast", tmp_path / "slow"]
+
+
+def test_summary_has_every_figure_of_every_agent(folders: list[Path], tmp_path: Path) -> None:
+    compare(folders, tmp_path / "out", MADE)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["made"] == MADE and "80 ms" in summary["note"]
+    assert list(summary["agents"]) == ["fast", "slow"]
+    slow = summary["agents"]["slow"]
+    assert (slow["n"], slow["response_rate"], slow["missing"], slow["broken"]) == (2, 0.5, 1, 0)
+    assert slow["response_latency_ms"] == {"p50": 1000.0, "p90": 1000.0, "n": 1} == slow["wall_latency_ms"]
+    assert slow["hops_ms"]["release"]["p50"] == 900.0
+    assert (slow["wire"], slow["pace"]) == ("pcm", "realtime")
+
+
+class Page(HTMLParser):
+    """Every tag, and whatever the page would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_page_stands_alone_and_shows_everything(folders: list[Path], tmp_path: Path) -> None:
+    compare(folders, tmp_path / "out", MADE)
+    text = (tmp_path / "out" / "report.html").read_text()
+    page = Page(text)
+    assert page.tags.count("section") == 2 and page.tags.count("audio") == 4 and page.tags.count("svg") == 5
+    assert page.tags.count("script") == 1  # ours; the agent's words are text
+    assert all(load.startswith("data:audio/ogg;base64,T2dnUw") or load.endswith(".wav") for load in page.loads)
+    assert all((tmp_path / "out" / load).exists() for load in page.loads if load.endswith(".wav"))
+    assert "gave no answer" in text and "1000 ms after" in text and "endpoint" in text
+    assert len(text) < 2_000_000
+
+
+def test_every_drawing_is_well_formed(folders: list[Path], tmp_path: Path) -> None:
+    compare(folders, tmp_path / "out", MADE)
+    for svg in re.findall(r"<svg.*?</svg>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL):
+        ElementTree.fromstring(svg)
+
+
+def test_two_folders_of_one_agent_go_by_their_own_names(folders: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(folders[0], tmp_path / "again")
+    assert list(compare([folders[0], tmp_path / "again"], tmp_path / "out", MADE)["agents"]) == ["fast", "again"]
+    shutil.copytree(folders[0], tmp_path / "deeper" / "fast")
+    with pytest.raises(ConfigError, match="cannot tell"):
+        compare([folders[0], tmp_path / "deeper" / "fast"], tmp_path / "out", MADE)
+
+
+def test_unscored_folders_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "python -m eval score" in capsys.readouterr().err
+
+
+def test_compare_prints_markdown(folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *map(str, folders), "--out", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| " + " | ".join(HEAD) + " |"
+    assert lines[3] == "| slow |  | 2 | 1/2 |  | 1000 | 1000 | 1000 | 1000 |"
+
+
+def test_a_table_without_answers_shows_dashes() -> None:
+    nothing = {"p50": None, "p90": None, "n": 0}
+    summary = {"n": 1, "answered": 0, "right": {"right": 0, "n": 0}}
+    body = rows({"mute": {**summary, "response_latency_ms": nothing, "wall_latency_ms": nothing}})
+    assert body == [["mute", "", "1", "0/1", "", "-", "-", "-", "-"]]
+    assert markdown(("a", "b", "c"), [["1", "2", "3"]]).splitlines()[1] == "| --- | --- | ---: |"
+
+
+def test_dots_count_every_value() -> None:
+    drawing = ElementTree.fromstring(dots([DotRow("a", "stream", [-300.0, None, 250.0]), DotRow("b", "wall", [])]))
+    assert len(drawing.findall("circle")) == 2
+    assert "n = 3, 1 missing" in {text.text for text in drawing.findall("text")}
+    assert Axis(-250, 750, 100, 1100).x(0) == 350
