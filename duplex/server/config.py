@@ -1,0 +1,45 @@
+"""What the operator of a server may set."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Where to listen, whom to let in, how much to take. Raises ValueError for a value out of range."""
+
+    host: str = "127.0.0.1"
+    port: int = 8998  # 0: any free port
+    key: str | None = None  # guards every route but /health
+    origins: tuple[str, ...] = ()  # pages that browsers may connect from besides this host's, "https://example.org"
+    paced: bool = True  # False: answer as fast as the agent goes
+    ahead_ms: int = 240  # how far the answers may run ahead of real time
+    max_backlog_ticks: int = 64  # frames held for a client that bursts; then its socket is not read
+    max_message_bytes: int = 1 << 20
+    idle_s: float = 30.0  # a client that completes no frame, or takes no message, for this long is let go
+    drain_s: float = 5.0  # how long running conversations may go on after SIGTERM
+
+    def __post_init__(self) -> None:
+        for name, low in (("port", 0), ("ahead_ms", 0), ("drain_s", 0), ("max_backlog_ticks", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        if self.port > 65_535:
+            raise ValueError(f"port must be 0 to 65535, got {self.port}")
+        if self.idle_s <= 0:
+            raise ValueError(f"idle_s must be more than 0, got {self.idle_s}")
+        if not 1 <= self.max_message_bytes <= 16 << 20:
+            raise ValueError(f"max_message_bytes must be 1 to {16 << 20}, got {self.max_message_bytes}")
+        if self.key == "":
+            raise ValueError("key must not be empty; leave it out for a server without one")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host`, a name or an address without port, is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

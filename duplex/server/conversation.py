@@ -1,0 +1,178 @@
+"""One conversation on the server: reads a socket into frames, steps the session, sends what it says, in real time.
+
+Knows neither HTTP nor any protocol. The client's microphone is the clock: no frame, no step. What comes faster than
+real time waits in a bounded inbox, and when that is full the socket is not read, so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+from duplex.compat import TaskGroup
+from duplex.frame import FRAME_SECONDS, Frame
+from duplex.protocols.wire import BadMessage, Bye, Message, Wire
+from duplex.server.config import ServerConfig
+from duplex.session import Note, Session, Unsupported
+
+log = logging.getLogger(__name__)
+
+
+class End(NamedTuple):
+    """Why a conversation is over; `code` is the websocket's close code."""
+
+    code: int
+    reason: str
+
+
+FINE, GOING_AWAY, BAD_DATA, POLICY, TOO_BIG, BROKEN, TRY_LATER = 1000, 1001, 1007, 1008, 1009, 1011, 1013
+LEFT = End(FINE, "the client left")
+
+
+class _Over(Exception):
+    def __init__(self, end: End) -> None:
+        self.end = end
+
+
+class Socket(Protocol):
+    """A connected client."""
+
+    async def receive(self, timeout_s: float) -> Message | None:
+        """The next message; None when the client has left. Raises asyncio.TimeoutError."""
+        ...
+
+    async def send(self, message: Message) -> None:
+        """Raises ConnectionError when the client has left; waits while it does not read."""
+        ...
+
+
+class Pace:
+    """Frame t is answered no earlier than its place in real time, less what may be sent ahead."""
+
+    def __init__(
+        self,
+        ahead_s: float,
+        now: Callable[[], float],  # monotonic seconds
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._ahead_s, self._now, self._sleep = ahead_s, now, sleep
+        self._start_s: float | None = None
+
+    async def until(self, t: int) -> None:
+        """Returns when frame t is due; the clock starts at the first call. Other tasks run in any case."""
+        if self._start_s is None:
+            self._start_s = self._now() - t * FRAME_SECONDS
+        early_s = self._start_s + t * FRAME_SECONDS - self._ahead_s - self._now()
+        await self._sleep(max(0.0, early_s))
+
+
+class Conversation:
+    """A session, the wire it is spoken over, and the client at the other end."""
+
+    def __init__(
+        self, session: Session, wire: Wire, socket: Socket, config: ServerConfig, now: Callable[[], float]
+    ) -> None:
+        self.session, self._wire, self._socket, self._config, self._now = session, wire, socket, config, now
+        self._inbox: asyncio.Queue[Frame | Note | Bye | End] = asyncio.Queue(config.max_backlog_ticks)
+        self._pace = Pace(config.ahead_ms / 1000 if config.paced else math.inf, now)
+        self._quiet_since = now()
+        self.heard_ticks = 0
+        self.said_ticks = 0
+
+    async def run(self, closing: asyncio.Event) -> End:
+        """Until one side ends it, or `closing` is set. Closes neither the session nor the socket."""
+        async with TaskGroup() as tasks:
+            stepping = tasks.create_task(self._guarded(self._step()))
+            others = [tasks.create_task(self._guarded(part)) for part in (self._read(), self._closed(closing))]
+            running = {stepping, *others}
+            end = None
+            while end is None:  # a reader that is done has left its End in the inbox
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                end = next((e for task in done if (e := task.result())), None)
+            for task in running:
+                task.cancel()
+        return end
+
+    async def _guarded(self, part: Awaitable[End | None]) -> End | None:
+        try:
+            return await part
+        except _Over as over:
+            return over.end
+        except Exception:
+            log.exception("a conversation failed")
+            return End(BROKEN, "the agent failed; the server's log says why")
+
+    async def _read(self) -> End | None:
+        """Fills the inbox. An End that must wait for the frames before it goes there too."""
+        while (message := await self._next()) is not None:
+            items = self._items(message)
+            for item in items:
+                await self._inbox.put(item)
+            if any(isinstance(item, (End, Bye)) for item in items):
+                return None
+            if items:
+                self._quiet_since = self._now()
+            await asyncio.sleep(0)  # a flood of tiny messages leaves room for the others
+        return LEFT
+
+    async def _next(self) -> Message | None:
+        while True:
+            left_s = self._quiet_since + self._config.idle_s - self._now()
+            try:
+                if left_s > 0:
+                    return await self._socket.receive(left_s)
+            except asyncio.TimeoutError:
+                pass
+            if self._inbox.empty():
+                raise _Over(End(POLICY, f"no complete frame for {self._config.idle_s:g} s"))
+            self._quiet_since = self._now()  # the agent is behind: the client may well be waiting for it
+
+    def _items(self, message: Message) -> list[Frame | Note | Bye | End]:
+        if len(message) > self._config.max_message_bytes:
+            return [End(TOO_BIG, f"a message may hold {self._config.max_message_bytes} bytes, got {len(message)}")]
+        try:
+            return [*self._wire.receive(message)]
+        except BadMessage as error:
+            return [End(BAD_DATA, str(error))]
+
+    async def _step(self) -> End:
+        await self._send(self._wire.hello())
+        while True:
+            item = await self._inbox.get()
+            if isinstance(item, End):
+                return item
+            if isinstance(item, Bye):
+                return End(FINE, "the client said goodbye")
+            if isinstance(item, Frame):
+                await self._answer(item)
+            else:
+                await self._tell(item)
+
+    async def _answer(self, heard: Frame) -> None:
+        await self._pace.until(heard.t)
+        self.heard_ticks += 1
+        await self._send(self._wire.send(await self.session.step(heard)))
+        self.said_ticks += 1
+
+    async def _tell(self, note: Note) -> None:
+        try:
+            await self.session.tell(note)
+        except Unsupported as error:
+            await self._send(self._wire.refuse(str(error)))
+
+    async def _send(self, messages: list[Message]) -> None:
+        try:
+            for message in messages:
+                await asyncio.wait_for(self._socket.send(message), self._config.idle_s)
+        except ConnectionError:
+            raise _Over(LEFT) from None
+        except asyncio.TimeoutError:
+            raise _Over(End(POLICY, f"the client took no message for {self._config.idle_s:g} s")) from None
+
+    @staticmethod
+    async def _closed(closing: asyncio.Event) -> End:
+        await closing.wait()
+        return End(GOING_AWAY, "the server is shutting down")
