@@ -1,0 +1,129 @@
+"""The native agent: a session is a seat in the engine's batch. Says nothing about models; that is the engine's part."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from duplex.checkpoint import locate
+from duplex.config import ConfigError, from_dict
+from duplex.engine.engine import Deadlines, Engine
+from duplex.engine.text import InnerMonologue, Vocabulary
+from duplex.frame import Frame
+from duplex.session import Agent, Capabilities, Note, Sampling, Session, SessionConfig, Ticks, cannot, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class NativeConfig:
+    """Which weights, for how many at once, and where."""
+
+    checkpoint: str = "nano"  # a name of weights/manifest.toml, or a folder with a config.json
+    seats: int = 2  # the batch is always this wide: on a CPU every seat costs time even when it is empty
+    device: str = "auto"  # auto | cpu | cuda | cuda:1 ...
+    context: int | None = None  # attention window in frames; None: the checkpoint's own
+    threads: int | None = None  # CPU threads for the model; None: torch decides
+
+    def __post_init__(self) -> None:
+        if self.seats < 1:
+            raise ValueError(f"seats must be at least 1, got {self.seats}")
+
+
+class NativeAgent:
+    """Opens sessions on one engine."""
+
+    def __init__(self, config: NativeConfig) -> None:
+        """Blocks while the weights load and warm up."""
+        checkpoint = locate(config.checkpoint)
+        if "lm" not in checkpoint.files:
+            raise ConfigError(f"{config.checkpoint} holds no Moshi language model, so it cannot be the native agent")
+
+        def load() -> Any:
+            from duplex.engine.model import Model, use_threads
+
+            use_threads(config.threads)
+            model = Model.load(checkpoint, config.seats, config.device, config.context)
+            model.warm_up()
+            return model
+
+        self._engine = Engine(load)
+        self._vocabulary = Vocabulary(checkpoint.files["tokenizer"])
+        self.capabilities = Capabilities(
+            name="native",
+            model=checkpoint.name,
+            full_duplex=True,
+            codebooks=self._engine.model.codebooks,
+            cardinality=self._engine.model.cardinality,
+            codec=_sha256(checkpoint.files["mimi"]),
+            seats=config.seats,
+        )
+
+    async def open(self, config: SessionConfig) -> Session:
+        refuse(config, self.capabilities)
+        return NativeSession(self._engine, self._vocabulary, self.capabilities, config)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._engine.close)
+
+    def deadlines(self) -> Deadlines:
+        """How the engine's steps compare with 80 ms."""
+        return self._engine.deadlines()
+
+
+class NativeSession:
+    """One conversation in one row of the batch."""
+
+    def __init__(self, engine: Engine, vocabulary: Vocabulary, can: Capabilities, config: SessionConfig) -> None:
+        self._engine, self._can = engine, can
+        self._words = InnerMonologue(vocabulary)
+        self._ticks = Ticks(config.medium)
+        self._codes = config.medium == "codes"
+        self._begins: Sampling | None = config.sampling
+        self._row: int | None = engine.seats.take()
+
+    async def step(self, heard: Frame) -> Frame:
+        if self._row is None:
+            raise RuntimeError("the session is closed")
+        self._check_codes(heard.codes)
+        self._ticks.check(heard)
+        frame = Frame(heard.t, codes=heard.codes) if self._codes else Frame(heard.t, pcm=heard.pcm)
+        begins, self._begins = self._begins, None
+        voiced = await asyncio.wrap_future(self._engine.post(self._row, frame, begins))
+        text = self._words.push(voiced.text)
+        if self._codes:
+            return Frame(heard.t, codes=voiced.codes, text=text)
+        return Frame(heard.t, pcm=voiced.pcm, text=text)
+
+    async def tell(self, note: Note) -> None:
+        raise cannot(note, self._can)
+
+    async def close(self) -> None:
+        row, self._row = self._row, None
+        if row is not None:
+            self._engine.seats.give_back(row)
+
+    def _check_codes(self, codes: np.ndarray | None) -> None:
+        """Raises ValueError: a code out of range would stop the device for everybody."""
+        if not self._codes or codes is None:
+            return
+        books, card = self._can.codebooks, self._can.cardinality
+        if codes.shape != (books,) or codes.min() < 0 or codes.max() >= card:
+            raise ValueError(f"a frame is {books} codes of 0 to {card - 1}, got {codes.tolist()}")
+
+
+def open_native(settings: Mapping[str, Any]) -> Agent:
+    """Factory for `open_agent`."""
+    return NativeAgent(from_dict(NativeConfig, settings, "native"))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,228 @@
+"""The one file that knows moshi: Mimi and the Moshi LM as one `step` over all rows of a batch.
+
+First-frame rule: a session's first step is spent on the model's start token. The user's frame 0 is not heard and the
+agent's frame 0 is Mimi's silence; from tick 1 on, frame t is heard and answered at the model's own position t.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from moshi.models import loaders
+from moshi.models.compression import MimiModel
+from moshi.models.lm import LMGen, LMModel
+from moshi.utils.compile import no_compile
+
+from duplex.checkpoint import Checkpoint
+from duplex.engine.depth import Depth, fits
+from duplex.engine.sampling import Defaults, SeatSampler
+from duplex.engine.text import PAD
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
+from duplex.session import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One tick's input for all rows B; rows that are not active hold anything."""
+
+    active: np.ndarray  # bool [B]: advance this row
+    first: np.ndarray  # bool [B]: a new session begins in this row
+    by_pcm: np.ndarray  # bool [B]: hears and speaks PCM, else codes
+    pcm: np.ndarray  # float32 [B, 1920]
+    codes: np.ndarray  # int64 [B, K]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One tick's output for all rows B."""
+
+    pcm: np.ndarray  # float32 [B, 1920], zeros in rows that speak codes
+    codes: np.ndarray  # int64 [B, K]
+    text: np.ndarray  # int64 [B], a text token
+
+
+class SeatLMGen(LMGen):
+    """LMGen whose text and audio tokens are drawn by a SeatSampler, with our depth transformer where it fits."""
+
+    def __init__(self, lm: LMModel, sampler: SeatSampler, rows: int) -> None:
+        super().__init__(
+            lm,
+            use_sampling=False,
+            support_out_of_sync=True,
+            on_text_logits_hook=self._keep,
+            on_text_hook=self._choose,
+        )
+        self._sampler = sampler
+        self._depth = Depth(lm, rows) if fits(lm) else None
+        self._logits = torch.empty(0)
+        self.last_text = torch.empty(0)  # [B], the text token sampled in the last step
+
+    def _keep(self, logits: torch.Tensor) -> None:  # [B, 1, 1, card]
+        self._logits = logits[:, 0, 0].float()
+
+    def _choose(self, token: torch.Tensor) -> None:  # [B], replaced in place
+        token.copy_(self._sampler.text(self._logits))
+        self.last_text = token
+
+    def depformer_step(self, text_token: torch.Tensor, transformer_out: torch.Tensor) -> torch.Tensor:
+        """[B], [B, 1, dim] -> audio tokens [B, dep_q]."""
+        if self._depth is None:
+            return self._moshi_depth(text_token, transformer_out)
+        previous, tokens = text_token, []
+        for codebook, given in enumerate(self._depth.inputs(transformer_out)):
+            logits = self._depth.logits(codebook, previous, given)
+            previous = self._sampler.audio(logits.float(), codebook)
+            tokens.append(previous)
+        return torch.stack(tokens, dim=1)
+
+    def _moshi_depth(self, text_token: torch.Tensor, transformer_out: torch.Tensor) -> torch.Tensor:
+        lm, previous, tokens = self.lm_model, text_token, []
+        assert lm.depformer is not None
+        with lm.depformer.streaming(len(text_token)):
+            for codebook in range(lm.dep_q):
+                logits = lm.forward_depformer(codebook, previous[:, None, None], transformer_out)
+                previous = self._sampler.audio(logits[:, 0, 0].float(), codebook)
+                tokens.append(previous)
+        return torch.stack(tokens, dim=1)
+
+
+class Model:
+    """Mimi and Moshi for B rows. Not thread-safe: one thread makes it and steps it."""
+
+    def __init__(self, mimi: MimiModel, lm: LMModel, rows: int, defaults: Defaults) -> None:
+        """Both parts on one device. Raises ValueError when they are not a dialogue model at our frame rate."""
+        _check(mimi, lm)
+        self.rows, self.device = rows, lm.device
+        self.codebooks = lm.n_q - lm.dep_q
+        self.cardinality = lm.card
+        self._mimi = mimi
+        self._sampler = SeatSampler(rows, defaults, self.device)
+        self._gen = SeatLMGen(lm.eval(), self._sampler, rows)
+        self._age = np.zeros(rows, np.int64)  # ticks stepped since the row's session began
+        with torch.no_grad():
+            quiet = mimi.encode(torch.zeros(1, 1, FRAME_SAMPLES, device=self.device))
+            self._quiet = quiet[0, : self.codebooks, 0]  # [K]
+            mimi.streaming_forever(rows)
+            self._gen.streaming_forever(rows)
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, rows: int, device: str = "auto", context: int | None = None) -> Model:
+        """The weights of a checkpoint; `context` overrides the attention window in frames.
+
+        device "auto" is CUDA where there is one. float32 on a CPU, bfloat16 elsewhere.
+        """
+        place = torch.device(_device(device))
+        info = _checkpoint_info(checkpoint)
+        overrides = {} if context is None else {"context": context}
+        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+        lm = info.get_moshi(place, dtype=dtype, lm_kwargs_overrides=overrides)
+        return cls(info.get_mimi(place), lm, rows, _defaults(info.lm_gen_config))
+
+    def seat(self, row: int, sampling: Sampling) -> None:
+        """Prepare `row` for a new session; its first step must be marked `first`."""
+        self._sampler.seat(row, sampling)
+
+    def warm_up(self, ticks: int = 4) -> None:
+        """Pay for compilation, CUDA graphs and first calls before anybody listens."""
+        all_rows, none = np.ones(self.rows, bool), np.zeros(self.rows, bool)
+        pcm = np.zeros((self.rows, FRAME_SAMPLES), np.float32)
+        codes = np.zeros((self.rows, self.codebooks), np.int64)
+        for tick in range(ticks):
+            self.step(Heard(all_rows, all_rows if tick == 0 else none, all_rows, pcm, codes))
+
+    @torch.no_grad()
+    def step(self, heard: Heard) -> Said:
+        """Advance the active rows by one tick; the others keep their state."""
+        with no_compile() if self.device.type == "cpu" else nullcontext():
+            self._begin(heard.first)
+            active = self._tensor(heard.active)
+            codes = self._encode(heard)
+            text, spoken = self._generate(codes, active, self._tensor(self._age >= self._gen.max_delay))
+            pcm = self._decode(spoken, heard)
+            self._age += heard.active
+            return Said(pcm, spoken.cpu().numpy(), text.cpu().numpy())
+
+    def _begin(self, first: np.ndarray) -> None:
+        if not first.any():
+            return
+        mask = self._tensor(first)
+        self._mimi.reset_streaming(mask)
+        self._gen.reset_streaming(mask)
+        self._age[first] = 0
+
+    def _encode(self, heard: Heard) -> torch.Tensor:
+        """-> codes [B, K], from PCM where a row speaks PCM. Mimi does not run when no row does."""
+        given = self._tensor(heard.codes)
+        hearing = heard.active & heard.by_pcm
+        if not hearing.any():
+            return given
+        self._mimi.set_exec_mask(self._tensor(hearing))
+        encoded = self._mimi.encode(self._tensor(heard.pcm)[:, None])[:, : self.codebooks, 0]
+        return torch.where(self._tensor(heard.by_pcm)[:, None], encoded, given)
+
+    def _generate(
+        self, codes: torch.Tensor, active: torch.Tensor, ready: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """codes [B, K] -> text [B] and codes [B, K]; rows that are not `ready` [B] have nothing to say yet."""
+        self._gen.set_exec_mask(active)
+        out = self._gen.step(codes[:, :, None])
+        assert out is not None  # support_out_of_sync: unready rows are marked, never withheld
+        self._sampler.advance(self._gen.last_text, active)
+        ready = ready & active
+        text = torch.where(ready, out[:, 0, 0], PAD)
+        return text, torch.where(ready[:, None], out[:, 1 : 1 + self.codebooks, 0], self._quiet)
+
+    def _decode(self, codes: torch.Tensor, heard: Heard) -> np.ndarray:
+        """codes [B, K] -> PCM [B, 1920]; `_encode` has left Mimi running on the rows that speak PCM."""
+        speaking = heard.active & heard.by_pcm
+        if not speaking.any():
+            return np.zeros((self.rows, FRAME_SAMPLES), np.float32)
+        pcm = self._mimi.decode(codes[:, :, None])[:, 0].float().cpu().numpy()
+        return np.where(speaking[:, None], pcm, np.float32(0))
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def use_threads(threads: int | None) -> None:
+    """Bound the CPU threads of the whole process; None leaves torch's choice."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _checkpoint_info(checkpoint: Checkpoint) -> loaders.CheckpointInfo:
+    files = checkpoint.files
+    return loaders.CheckpointInfo.from_hf_repo(
+        checkpoint.name,
+        moshi_weights=files["lm"],
+        mimi_weights=files["mimi"],
+        tokenizer=files["tokenizer"],
+        config_path=files["config"],
+        mimi_config_path=files.get("mimi_config"),
+    )
+
+
+def _defaults(gen_config: dict[str, Any]) -> Defaults:
+    ours = {"temp_text": "text_temperature", "top_k_text": "text_top_k", "temp": "audio_temperature"}
+    ours["top_k"] = "audio_top_k"
+    return Defaults(**{ours[key]: value for key, value in gen_config.items() if key in ours})
+
+
+def _check(mimi: MimiModel, lm: LMModel) -> None:
+    """Raises ValueError for a checkpoint that loads but is not a Moshi dialogue model at our frame rate."""
+    if mimi.sample_rate != SAMPLE_RATE or mimi.frame_size != FRAME_SAMPLES:
+        raise ValueError(f"Mimi runs at {mimi.sample_rate} Hz, {mimi.frame_size} samples a frame; we need 24000, 1920")
+    if lm.dep_q == 0 or lm.n_q != 2 * lm.dep_q:
+        raise ValueError(f"n_q {lm.n_q}, dep_q {lm.dep_q}: a dialogue model predicts half of its audio streams")
+    if mimi.cardinality != lm.card:
+        raise ValueError(f"Mimi has {mimi.cardinality} entries a codebook, the LM {lm.card}")
