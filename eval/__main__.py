@@ -23,7 +23,7 @@ from duplex.config import ConfigError
 from duplex.recording import NotARecording
 from duplex.session import AtCapacity, Unsupported
 from eval import table
-from eval.play import described, in_process, over_wire, record
+from eval.play import described, described_by, in_process, over_wire, record
 from eval.process import ServerFailed
 from eval.provenance import machine, provenance
 
@@ -59,8 +59,7 @@ def _run(args: argparse.Namespace) -> None:
 async def _play_here(args: argparse.Namespace) -> int:
     agent = open_agent(args.agent)
     try:
-        can = described(agent.capabilities)
-        meta = _meta(args) | {"wire": "in process", "model": agent.capabilities.model, "capabilities": can}
+        meta = {**_meta(args), "wire": "in process", **described(agent.capabilities)}
         return await record(_scenarios(args), args.out, in_process(agent, args.paced, args.seed), meta)
     finally:
         await agent.close()
@@ -68,7 +67,8 @@ async def _play_here(args: argparse.Namespace) -> int:
 
 async def _play_over_wire(args: argparse.Namespace) -> int:
     player = over_wire(args.url, args.wire, args.agent, args.paced, args.seed)
-    return await record(_scenarios(args), args.out, player, _meta(args) | {"wire": args.wire})
+    meta = {**_meta(args), "wire": args.wire, **described_by(args.url, args.agent)}
+    return await record(_scenarios(args), args.out, player, meta)
 
 
 def _scenarios(args: argparse.Namespace) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from eval.play import over_wire, record
+from eval.play import described_by, over_wire, record
 from eval.process import free_port, running, serve_command
 from eval.provenance import provenance
 from eval.report import compare
@@ -25,12 +25,14 @@ SUITE, WIRE, TAIL_S = "smoke", "pcm", 4.0  # the tail is short so that the demo 
 def demo(out: Path, n: int, seed: int, made: Mapping[str, Any], console: Console) -> dict[str, Any]:
     """Play, score, compare into `out`, anew each time; returns the summary. Raises ServerFailed."""
     port = free_port()
+    url = f"ws://127.0.0.1:{port}"
     scenarios = scenarios_of(SUITE, n, TAIL_S)
     console.print("starting the server (the first time, weights are fetched) ...")
     with running(serve_command(AGENTS, port), f"http://127.0.0.1:{port}/health", out / "server.log"):
         for agent in AGENTS:
-            meta = {"agent": agent, "suite": SUITE, "wire": WIRE, "pace": "realtime", "seed": seed, **provenance()}
-            player = over_wire(f"ws://127.0.0.1:{port}", WIRE, agent, True, seed)
+            how = {"agent": agent, "suite": SUITE, "wire": WIRE, "pace": "realtime", "seed": seed}
+            meta = {**how, **described_by(url, agent), **provenance()}
+            player = over_wire(url, WIRE, agent, True, seed)
             steps = track(scenarios, f"talking to {agent}", console=console)
             asyncio.run(record(steps, out / agent, player, meta, fresh=True))
     transcribe = whisper()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
+from duplex.config import ConfigError
 from duplex.frame import FRAME_MS, frames_of
 from duplex.recording import NotARecording, Recording, RecordingWriter
 from duplex.session import Agent, Capabilities, Sampling, Session, SessionConfig
@@ -80,9 +83,22 @@ async def converse(
         writer.append(heard, said, heard_ms, (now() - began) * 1000)
 
 
-def described(can: Capabilities) -> dict[str, Any]:
-    """Capabilities as JSON."""
-    return asdict(can) | {"notes": [kind.__name__ for kind in can.notes]}
+def described(can: Capabilities) -> Meta:
+    """Capabilities for a header."""
+    return {"model": can.model, "capabilities": asdict(can) | {"notes": [kind.__name__ for kind in can.notes]}}
+
+
+def described_by(url: str, agent: str) -> Meta:
+    """The same, as told by the server at `url` (ws://...). Raises ConfigError when it is not there or lacks the agent."""
+    health = f"{re.sub('^ws', 'http', url).rstrip('/')}/health"
+    try:
+        with urlopen(health, timeout=10) as answer:
+            agents = json.load(answer)["agents"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"no duplex server answers at {health}: {error}") from None
+    if agent not in agents:
+        raise ConfigError(f"the server at {url} has no agent {agent!r}; it has {', '.join(agents)}")
+    return {"model": agents[agent]["model"], "capabilities": agents[agent]}
 
 
 def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int) -> Player:

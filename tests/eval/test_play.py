@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -76,8 +77,8 @@ async def test_the_user_keeps_time_however_late_the_agent_is(tmp_path: Path) -> 
 
 
 def test_capabilities_become_json() -> None:
-    can = described(open_agent("scripted").capabilities)
-    assert can["name"] == "scripted" and can["notes"] == []
+    can = json.loads(json.dumps(described(open_agent("scripted").capabilities)))
+    assert can["capabilities"]["name"] == "scripted" and can["model"] == ""
 
 
 def is_alive(pid: int) -> bool:
