@@ -30,14 +30,19 @@ class MissingFile(Exception):
     """A file is not on this machine; the message says what it is for, why it did not come and where to put it."""
 
 
-def missing_file(entry: Entry, role: str, reason: str) -> MissingFile:
-    """The exception for one file of `entry`, as one line."""
+def missing_file(entry: Entry, role: str, reason: str = "") -> MissingFile:
+    """The exception for one file of `entry`, as one line. Without a reason: it was not fetched."""
     file = entry.files[role]
-    size = f", {file.bytes / 1e6:.1f} MB" if file.bytes else ""
+    size = f", {file.bytes:,} bytes" if file.bytes else ""
     sha256 = f" (sha256 {file.sha256})" if file.sha256 else ""
+    what = f"{entry.name}: no {file.name} ({_PURPOSE.get(role, role)} of {entry.title}{size})"
+    if file.is_local:
+        return MissingFile(
+            f"{what}: it lies in {entry.place(role)} of a checkout of the project, and is not there{sha256}"
+        )
+    reason = reason or f"it is not here; `duplex weights fetch {entry.name}` brings it"
     return MissingFile(
-        f"{entry.name}: no {file.name} ({_PURPOSE.get(role, role)} of {entry.title}{size}): {reason}. "
-        f"By hand: take {by_hand(file.source)} and save it as {entry.place(role)}{sha256}"
+        f"{what}: {reason}. By hand: take {by_hand(file.source)} and save it as {entry.place(role)}{sha256}"
     )
 
 
@@ -62,7 +67,7 @@ def fetch_entry(entry: Entry) -> None:
 def _verify_local(entry: Entry, role: str) -> None:
     path = entry.place(role)
     if not path.exists():
-        raise missing_file(entry, role, "it is part of a checkout of the project, and is not in this one")
+        raise missing_file(entry, role)
     _verify(entry.files[role], path)
 
 

