@@ -89,7 +89,7 @@ def described(can: Capabilities) -> Meta:
 
 
 def described_by(url: str, agent: str) -> Meta:
-    """The same, as told by the server at `url` (ws://...). Raises ConfigError when it is not there or lacks the agent."""
+    """The same, as told by the server at `url` (ws://...). Raises ConfigError when it is silent or lacks the agent."""
     health = f"{re.sub('^ws', 'http', url).rstrip('/')}/health"
     try:
         with urlopen(health, timeout=10) as answer:

@@ -13,6 +13,7 @@ from by_hand import SAMPLES, facts, tone
 from duplex.agents import open_agent
 from duplex.frame import FRAME_SAMPLES, silence
 from duplex.recording import Recording, RecordingWriter
+from eval.bench import step_times_ms
 from eval.play import converse, described, in_process, record
 from eval.process import ServerFailed, free_port, running, serve_command
 from eval.scenario import Scenario
@@ -60,12 +61,12 @@ async def test_half_a_recording_is_made_again(tmp_path: Path) -> None:
 
 
 async def test_the_user_keeps_time_however_late_the_agent_is(tmp_path: Path) -> None:
-    """An agent that takes 100 ms a step falls behind; the user's frames are still complete every 80 ms."""
+    """An agent that takes 200 ms a step falls behind; the user's frames are still complete every 80 ms."""
     clock = [0.0]
 
     class Slow:
         async def step(self, heard):
-            clock[0] += 0.1
+            clock[0] += 0.2
             return heard
 
     with RecordingWriter(tmp_path / "slow") as writer:
@@ -73,7 +74,8 @@ async def test_the_user_keeps_time_however_late_the_agent_is(tmp_path: Path) -> 
         await converse(Slow(), short, writer, paced=True, now=lambda: clock[0])  # type: ignore[arg-type]
     ticks = Recording.open(tmp_path / "slow").ticks
     assert [tick.heard_ms for tick in ticks] == [80, 160, 240, 320, 400]
-    assert [tick.said_ms for tick in ticks] == pytest.approx([100, 200, 300, 400, 500])
+    assert [tick.said_ms for tick in ticks] == pytest.approx([200, 400, 600, 800, 1000])
+    assert step_times_ms(ticks) == pytest.approx([120, 200, 200, 200, 200])
 
 
 def test_capabilities_become_json() -> None:
