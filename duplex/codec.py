@@ -6,7 +6,7 @@ rustymimi runs the full-size codec, moshi's own PyTorch code any other size. Not
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -49,10 +49,8 @@ class RustMimi:
         import rustymimi
 
         self.codebooks = codebooks
-        # its stub lists no arguments
-        self._mimi = rustymimi.Tokenizer(  # pyright: ignore[reportCallIssue]
-            str(weights), num_codebooks=codebooks, max_seq_len=RUST_STEPS
-        )
+        make: Any = rustymimi.Tokenizer  # its stub lists no arguments
+        self._mimi = make(str(weights), num_codebooks=codebooks, max_seq_len=RUST_STEPS)
 
     def encode(self, pcm: np.ndarray) -> np.ndarray:
         codes = self._mimi.encode_step(pcm[None, None])  # [1, K, 1]

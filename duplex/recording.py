@@ -140,7 +140,7 @@ def _read_lines(path: Path) -> tuple[dict[str, Any], tuple[Tick, ...]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise NotARecording(f"{path}: {error.strerror}") from None
-    whole = text[: text.rfind("\n") + 1].splitlines()
+    whole = text.split("\n")[:-1]  # splitlines would also split at U+2028 and the like, inside of a text
     try:
         header, *lines = [json.loads(line) for line in whole]
         if header["duplex_recording"] != SCHEMA:
@@ -155,7 +155,8 @@ def _read_stereo(path: Path) -> np.ndarray:
         with wave.open(str(path), "rb") as wav:
             if wav.getnchannels() != 2 or wav.getsampwidth() != 2 or wav.getframerate() != SAMPLE_RATE:
                 raise NotARecording(f"{path}: must be 16-bit stereo at {SAMPLE_RATE} Hz")
-            pcm = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
+            data = wav.readframes(wav.getnframes())
     except (OSError, wave.Error, EOFError) as error:
         raise NotARecording(f"{path}: {error}") from None
-    return pcm[: len(pcm) // 2 * 2].reshape(-1, 2).astype(np.float32) / 32767
+    whole = np.frombuffer(data[: len(data) // 4 * 4], "<i2")  # 4 bytes: one sample of both sides
+    return whole.reshape(-1, 2).astype(np.float32) / 32767

@@ -39,8 +39,20 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Package -> where it may be imported: files, or folders that end in "/".
 ONLY_IN = {
-    "torch": ("duplex/engine/model.py", "duplex/engine/sampling.py", "duplex/codec.py", "weights/"),
-    "moshi": ("duplex/engine/model.py", "duplex/engine/sampling.py", "duplex/codec.py", "weights/"),
+    "torch": (
+        "duplex/engine/model.py",
+        "duplex/engine/depth.py",
+        "duplex/engine/sampling.py",
+        "duplex/codec.py",
+        "weights/",
+    ),
+    "moshi": (
+        "duplex/engine/model.py",
+        "duplex/engine/depth.py",
+        "duplex/engine/sampling.py",
+        "duplex/codec.py",
+        "weights/",
+    ),
     "aiohttp": ("duplex/server/", "duplex/clients/", "duplex/agents/cascade/llm.py"),
     "sphn": ("duplex/protocols/opus.py", "duplex/clients/", "eval/"),
 }

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class NativeConfig:
     checkpoint: str = "nano"  # a name of weights/manifest.toml, or a folder with a config.json
     seats: int = 2  # the batch is always this wide: on a CPU every seat costs time even when it is empty
     device: str = "auto"  # auto | cpu | cuda | cuda:1 ...
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     context: int | None = None  # attention window in frames; None: the checkpoint's own
     threads: int | None = None  # CPU threads for the model; None: torch decides
 
@@ -44,10 +45,11 @@ class NativeAgent:
             raise ConfigError(f"{config.checkpoint} holds no Moshi language model, so it cannot be the native agent")
 
         def load() -> Any:
-            from duplex.engine.model import Model, use_threads
+            from duplex.engine.model import Model, Place, use_threads
 
             use_threads(config.threads)
-            model = Model.load(checkpoint, config.seats, config.device, config.context)
+            place = Place.named(config.device, config.dtype)
+            model = Model.load(checkpoint, config.seats, place, config.context)
             model.warm_up()
             return model
 

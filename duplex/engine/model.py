@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,22 @@ from duplex.engine.sampling import Defaults, SeatSampler
 from duplex.engine.text import PAD
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from duplex.session import Sampling
+
+
+class Place(NamedTuple):
+    """Where a model runs, and in which precision."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def named(cls, device: str = "auto", dtype: str = "auto") -> Place:
+        """device "auto" is CUDA where there is one; dtype "auto" is float32 on a CPU, bfloat16 elsewhere."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if dtype == "auto":
+            dtype = "float32" if device == "cpu" else "bfloat16"
+        return cls(torch.device(device), getattr(torch, dtype))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +126,22 @@ class Model:
             self._gen.streaming_forever(rows)
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, rows: int, device: str = "auto", context: int | None = None) -> Model:
-        """The weights of a checkpoint; `context` overrides the attention window in frames.
-
-        device "auto" is CUDA where there is one. float32 on a CPU, bfloat16 elsewhere.
-        """
-        place = torch.device(_device(device))
+    def load(cls, checkpoint: Checkpoint, rows: int, place: Place, context: int | None = None) -> Model:
+        """The weights of a checkpoint; `context` overrides the attention window in frames."""
         info = _checkpoint_info(checkpoint)
         overrides = {} if context is None else {"context": context}
-        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
-        lm = info.get_moshi(place, dtype=dtype, lm_kwargs_overrides=overrides)
-        return cls(info.get_mimi(place), lm, rows, _defaults(info.lm_gen_config))
+        lm = info.get_moshi(place.device, dtype=place.dtype, lm_kwargs_overrides=overrides)
+        return cls(info.get_mimi(place.device), lm, rows, _defaults(info.lm_gen_config))
+
+    @classmethod
+    def random(cls, rows: int, place: Place) -> Model:
+        """Random weights of Moshi's full size, to measure memory and speed. What it says means nothing."""
+        lm = loaders.get_moshi_lm(None, device=place.device, dtype=place.dtype)
+        return cls(loaders.get_mimi(None, device=place.device), lm, rows, Defaults())
+
+    def memory_gb(self) -> float:
+        """Peak memory held on the GPU, in 1e9 bytes; 0 on a CPU."""
+        return torch.cuda.max_memory_allocated(self.device) / 1e9 if self.device.type == "cuda" else 0.0
 
     def seat(self, row: int, sampling: Sampling) -> None:
         """Prepare `row` for a new session; its first step must be marked `first`."""
@@ -194,14 +215,10 @@ def use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _checkpoint_info(checkpoint: Checkpoint) -> loaders.CheckpointInfo:
     files = checkpoint.files
+    if "config" not in files:  # the first published checkpoints had none: they are Moshi 7B
+        return loaders.CheckpointInfo(files["lm"], files["mimi"], files["tokenizer"])
     return loaders.CheckpointInfo.from_hf_repo(
         checkpoint.name,
         moshi_weights=files["lm"],
@@ -209,6 +226,7 @@ def _checkpoint_info(checkpoint: Checkpoint) -> loaders.CheckpointInfo:
         tokenizer=files["tokenizer"],
         config_path=files["config"],
         mimi_config_path=files.get("mimi_config"),
+        lora_weights=files.get("lora"),
     )
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from duplex.checkpoint import locate
-from duplex.engine.model import Heard, Model, Said
+from duplex.engine.model import Heard, Model, Place, Said
 from duplex.session import Sampling
 from tests.engine.tiny import write_tiny
 
 ROWS = 3
+PLACE = Place.named("cpu")
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +28,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(tiny: Path) -> Model:
     """Three rows of the tiny checkpoint."""
-    return Model.load(locate(tiny), ROWS, "cpu")
+    return Model.load(locate(tiny), ROWS, PLACE)
 
 
 @pytest.fixture
 def make_model(tiny: Path) -> Callable[..., Model]:
     """A model of the tiny checkpoint with any number of rows."""
-    return lambda rows=ROWS, context=None: Model.load(locate(tiny), rows, "cpu", context)
+    return lambda rows=ROWS, context=None: Model.load(locate(tiny), rows, PLACE, context)
 
 
 class Driver:
