@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from duplex.clients.replay import replay
 from duplex.config import ConfigError
 from duplex.frame import FRAME_MS, frames_of
 from duplex.recording import NotARecording, Recording, RecordingWriter
@@ -103,8 +104,6 @@ def described_by(url: str, agent: str) -> Meta:
 
 def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int) -> Player:
     """A player that talks to `agent` behind our server at `url`, as a client does."""
-    from duplex.clients.replay import replay  # only here is a client needed
-
     query = {"text_seed": str(seed), "audio_seed": str(seed)}
 
     async def play(scenario: Scenario, path: Path, meta: Meta) -> None:

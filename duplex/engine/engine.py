@@ -22,6 +22,9 @@ from duplex.frame import FRAME_MS, FRAME_SAMPLES, Frame
 from duplex.session import Sampling
 
 
+_CLOSED = "the engine is closed"
+
+
 class Steps(Protocol):
     """What the engine needs of a model."""
 
@@ -85,7 +88,7 @@ class Engine:
         wait = _Wait(row, frame, begins)
         with self._wake:
             if self._closed:
-                raise RuntimeError("the engine is closed")
+                raise RuntimeError(_CLOSED)
             self._waiting.append(wait)
             self._wake.notify()
         return wait.answer
@@ -97,7 +100,7 @@ class Engine:
         return Deadlines(self._steps, self._missed, float(p50), float(p99))
 
     def close(self) -> None:
-        """Stop the thread; frames still waiting are cancelled. Idempotent."""
+        """Stop the thread; frames still waiting get a RuntimeError. Idempotent."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -113,7 +116,8 @@ class Engine:
         while batch := self._gather():
             self._answer(model, batch)
         for wait in self._waiting:
-            wait.answer.cancel()
+            if wait.answer.set_running_or_notify_cancel():
+                wait.answer.set_exception(RuntimeError(_CLOSED))
 
     def _gather(self) -> list[_Wait]:
         """Everyone who waits, at most one frame a row; [] once closed."""
