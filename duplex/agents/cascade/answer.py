@@ -1,0 +1,118 @@
+"""How one answer comes about: speech-to-text, then the language model, then the voice, phrase by phrase.
+
+A plain asynchronous stream of what happened; it knows no ticks. A stage that raises ends it with a Failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+
+from duplex.agents.cascade.llm import LanguageModel
+from duplex.agents.cascade.memory import Memory
+from duplex.agents.cascade.mouth import Phrase
+from duplex.agents.cascade.phrases import Phrases
+from duplex.agents.cascade.stt import Transcriber
+from duplex.agents.cascade.tts import Speaker
+from duplex.session import Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What the user said; "" when it was not speech."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A point on the way that is worth a Hop."""
+
+    stage: str
+
+
+Step = Understood | Reached | Phrase | Failed
+
+
+@dataclass
+class Answer:
+    """One answer on its way. `stage` is what it is waiting for."""
+
+    stt: Transcriber
+    llm: LanguageModel
+    tts: Speaker
+    voice: str
+    memory: Memory
+    max_sentences: int
+    stage: str = "stt"
+
+    async def to_speech(self, pcm: np.ndarray, wanted: asyncio.Event) -> AsyncGenerator[Step, None]:
+        """Transcribe float32 [n] at 16 kHz; once `wanted`, answer it."""
+        self.stage = "stt"
+        try:
+            text = await self.stt.transcribe(pcm)
+        except Exception as error:
+            yield _failed(self.stage, error)
+            return
+        yield Understood(text)
+        if text:
+            await wanted.wait()
+            async with aclosing(self.to_text(text)) as steps:
+                async for step in steps:
+                    yield step
+
+    async def to_text(self, text: str) -> AsyncGenerator[Step, None]:
+        """Answer what the user said. Expects that `text` is not in the memory yet."""
+        self.stage = "llm"
+        try:
+            async with aclosing(self._reply(text)) as steps:
+                async for step in steps:
+                    yield step
+        except Exception as error:
+            yield _failed(self.stage, error)
+
+    async def aloud(self, text: str) -> AsyncGenerator[Step, None]:
+        """Speak these very words."""
+        phrases = Phrases(most=len(text))
+        try:
+            for phrase in [*phrases.push(text), *phrases.flush()]:
+                yield await self._voiced(phrase)
+        except Exception as error:
+            yield _failed(self.stage, error)
+
+    async def _reply(self, text: str) -> AsyncGenerator[Step, None]:
+        phrases = Phrases(self.max_sentences)
+        reached: set[str] = set()
+        async with aclosing(self.llm.reply(self.memory.messages(text))) as pieces:
+            async for piece in _then_end(pieces):
+                if "llm_first_token" not in reached:
+                    reached.add("llm_first_token")
+                    yield Reached("llm_first_token")
+                for phrase in phrases.push(piece) if piece is not None else phrases.flush():
+                    if "first_sentence" not in reached:
+                        reached.add("first_sentence")
+                        yield Reached("first_sentence")
+                    yield await self._voiced(phrase)
+                if phrases.done:
+                    return
+
+    async def _voiced(self, text: str) -> Phrase:
+        self.stage = "tts"
+        phrase = Phrase(text, await self.tts.speak(text, self.voice))
+        self.stage = "llm"
+        return phrase
+
+
+async def _then_end(pieces: AsyncIterator[str]) -> AsyncGenerator[str | None, None]:
+    """The pieces, then None."""
+    async for piece in pieces:
+        yield piece
+    yield None
+
+
+def _failed(stage: str, error: Exception) -> Failed:
+    return Failed(stage, str(error) or repr(error))

@@ -1,0 +1,236 @@
+"""One conversation with the cascade: endpointing, speculation, barge-in, and the release of answers on the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from duplex.agents.cascade.answer import Answer, Reached, Step, Understood
+from duplex.agents.cascade.config import CascadeConfig
+from duplex.agents.cascade.due import Due, Ready, in_thread
+from duplex.agents.cascade.memory import Memory
+from duplex.agents.cascade.mouth import Mouth, Phrase
+from duplex.agents.cascade.vad import Ear
+from duplex.frame import FRAME_MS, PLAYOUT_LAG, SAMPLE_RATE, Event, Frame
+from duplex.session import (
+    Capabilities,
+    Failed,
+    Hop,
+    Instruct,
+    Interrupted,
+    Note,
+    Say,
+    SpeechStarted,
+    SpeechStopped,
+    Ticks,
+    Transcript,
+    TypedText,
+    cannot,
+)
+from duplex.turns import Edge
+
+_AUDIBLE = 10 ** (-50 / 20)  # full scale 1.0
+
+
+@dataclass
+class Reply:
+    """An answer on the clock."""
+
+    answer: Answer
+    due: Due[Step]
+    covers: int = 0  # the sample up to which the user's speech went into it
+    spoken_until: int | None = None  # where the user's speech ended, once that is certain; None: nobody spoke
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    progress: int = 0  # the tick in which it last brought something
+    heard: str = ""  # what of it has been voiced
+    voiced: bool = False  # its first phrase was released
+
+
+class CascadeSession:
+    """Hears with `ear`, answers through `answer()`, speaks through its mouth. Frees its seat through `leave`."""
+
+    def __init__(
+        self,
+        config: CascadeConfig,
+        can: Capabilities,
+        ear: Ear,
+        answer: Callable[[Memory], Answer],
+        persona: str,
+        hearing: Executor,
+        now: Callable[[], float],
+        leave: Callable[[], None],
+    ) -> None:
+        self._config, self._can, self._ear, self._new_answer = config, can, ear, answer
+        self._hearing, self._now, self._leave = hearing, now, leave
+        self._ticks, self._t = Ticks("pcm"), 0
+        self._memory = Memory(persona, config.memory_chars)
+        self._mouth = Mouth()
+        self._notes: list[Note] = []
+        self._guess: Reply | None = None  # begun while the user may still go on
+        self._reply: Reply | None = None  # the one that is being given
+        self._stopping: list[Due[Step]] = []  # cancelled, but perhaps still at work
+        self._events: list[Event] = []
+        self._open = True
+
+    async def step(self, heard: Frame) -> Frame:
+        self._ticks.check(heard)
+        assert heard.pcm is not None
+        self._t, self._events = heard.t, []
+        for edge in await in_thread(self._hearing, self._ear.hear, heard.pcm):
+            await self._turn(edge)
+        self._speculate()
+        self._take_notes()
+        await self._settle()
+        await self._release()
+        pcm, text = self._voice()
+        return Frame(heard.t, pcm, text=text, events=tuple(self._events))
+
+    async def tell(self, note: Note) -> None:
+        """Honoured in the next step, so that it has a tick like everything else."""
+        if not isinstance(note, self._can.notes):
+            raise cannot(note, self._can)
+        self._notes.append(note)
+
+    async def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        self._hush()
+        self._drop_guess()
+        await asyncio.gather(*(due.close() for due in self._stopping))
+        self._leave()
+
+    # --- the user's turn --------------------------------------------------------------------------------------------
+
+    async def _turn(self, edge: Edge) -> None:
+        if edge.kind == "began":
+            self._events.append(SpeechStarted(edge.sample))
+            self._hush()
+        else:
+            self._events.append(SpeechStopped(edge.sample))
+            await self._commit(edge.sample)
+
+    def _speculate(self) -> None:
+        """Begin to answer in a pause that may turn out to be the end; start over when it does not."""
+        if self._guess and self._guess.covers != self._ear.voiced_until:
+            self._drop_guess()
+        paused = self._ear.speaking and self._ear.quiet_ms >= self._config.speculate_after_ms
+        if paused and not self._guess and self._config.speculate != "no":
+            self._guess = self._answer_turn()
+
+    async def _commit(self, sample: int) -> None:
+        """The user's turn is over: from here on the answer is wanted."""
+        if self._guess and self._guess.covers != self._ear.voiced_until:
+            self._drop_guess()
+        reply, self._guess = self._guess or self._answer_turn(), None
+        await reply.due.pace(self._t)  # what comes after `wanted` must not begin before this tick
+        self._give(reply)
+        reply.spoken_until = sample
+        reply.wanted.set()
+        self._hop("endpoint", (self._t + 1) * FRAME_MS)
+
+    def _answer_turn(self) -> Reply:
+        answer, wanted = self._new_answer(self._memory), asyncio.Event()
+        if self._config.speculate == "reply":
+            wanted.set()
+        reply = self._begin(answer, answer.to_speech(self._ear.turn.copy(), wanted))
+        reply.covers, reply.wanted = self._ear.voiced_until, wanted
+        return reply
+
+    def _take_notes(self) -> None:
+        notes, self._notes = self._notes, []
+        for note in notes:
+            answer = self._new_answer(self._memory)
+            if isinstance(note, Instruct):
+                self._memory.persona = note.persona or self._config.persona
+            elif isinstance(note, TypedText):
+                self._give(self._begin(answer, answer.to_text(note.text)))
+                self._memory.hear(note.text)
+            elif isinstance(note, Say):
+                self._give(self._begin(answer, answer.aloud(note.text)))
+
+    # --- the answer -------------------------------------------------------------------------------------------------
+
+    def _begin(self, answer: Answer, steps: AsyncGenerator[Step, None]) -> Reply:
+        return Reply(answer, Due(steps, self._t, self._now), progress=self._t)
+
+    def _give(self, reply: Reply) -> None:
+        self._hush()
+        self._reply, reply.progress = reply, self._t
+
+    def _hush(self) -> None:
+        """Stop speaking and answering: the user's turn comes first."""
+        if reply := self._reply:
+            if reply.heard:
+                self._events.append(Interrupted(reply.heard.strip()))
+            self._stop(reply)
+            self._reply = None
+        self._mouth.hush()
+
+    def _drop_guess(self) -> None:
+        if self._guess:
+            self._stop(self._guess)
+            self._guess = None
+
+    def _stop(self, reply: Reply) -> None:
+        reply.due.cancel()
+        self._stopping.append(reply.due)
+
+    async def _settle(self) -> None:
+        """Cancelled work that has not stopped yet is still work in flight."""
+        for due in self._stopping:
+            await due.pace(self._t)
+        self._stopping = [due for due in self._stopping if not due.finished]
+
+    async def _release(self) -> None:
+        """Take what the answer has ready in this tick."""
+        if not (reply := self._reply):
+            return
+        for ready in await reply.due.by(self._t):
+            reply.progress = self._t
+            self._apply(reply, ready)
+        waited_ms = (self._t - reply.progress) * FRAME_MS
+        if reply.due.finished:
+            self._reply = reply if self._mouth.speaking else None
+        elif waited_ms >= self._config.patience_ms:
+            self._events.append(Failed(reply.answer.stage, f"nothing for {waited_ms / 1000:g} s"))
+            self._stop(reply)
+            self._reply = None
+
+    def _apply(self, reply: Reply, ready: Ready[Step]) -> None:
+        step, at_ms = ready.item, (reply.due.began + 1) * FRAME_MS + ready.ms
+        if isinstance(step, Understood):
+            self._hop("stt", at_ms)
+            if step.text:
+                self._events.append(Transcript(step.text))
+                self._memory.hear(step.text)
+        elif isinstance(step, Reached):
+            self._hop(step.stage, at_ms)
+        elif isinstance(step, Failed):
+            self._events.append(step)
+        elif len(step.pcm):
+            self._voice_phrase(reply, step, at_ms)
+
+    def _voice_phrase(self, reply: Reply, phrase: Phrase, at_ms: float) -> None:
+        if not reply.voiced:
+            reply.voiced = True
+            silent_ms = int(np.argmax(np.abs(phrase.pcm) > _AUDIBLE)) * 1000 / SAMPLE_RATE
+            self._hop("tts_first_chunk", at_ms)
+            self._hop("release", (self._t + PLAYOUT_LAG) * FRAME_MS + silent_ms)
+        self._mouth.add(phrase)
+
+    def _hop(self, stage: str, at_ms: float) -> None:
+        """`at_ms` on the session's clock; said only of answers to speech."""
+        if self._reply and self._reply.spoken_until is not None:
+            self._events.append(Hop(stage, round(at_ms - self._reply.spoken_until * 1000 / SAMPLE_RATE, 1)))
+
+    def _voice(self) -> tuple[np.ndarray, str]:
+        pcm, text = self._mouth.next()
+        self._memory.voice(text)
+        if self._reply:
+            self._reply.heard += text
+        return pcm, text
