@@ -18,7 +18,8 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex.agents import FACTORIES, open_agent
-from duplex.checkpoint import BadFile, MissingFile
+from duplex.checkpoint import BadFile, MissingFile, locate
+from duplex.codec import open_codec
 from duplex.config import ConfigError
 from duplex.recording import NotARecording
 from duplex.session import AtCapacity, Unsupported
@@ -38,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "command": shlex.join(["python", "-m", "eval", *(sys.argv[1:] if argv is None else argv)]),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a demo that is ended ends its server
     try:
         return args.verb(args) or 0
     except FOR_PEOPLE as error:
@@ -66,8 +66,9 @@ async def _play_here(args: argparse.Namespace) -> int:
 
 
 async def _play_over_wire(args: argparse.Namespace) -> int:
-    player = over_wire(args.url, args.wire, args.agent, args.paced, args.seed)
     meta = {**_meta(args), "wire": args.wire, **described_by(args.url, args.agent)}
+    codec = open_codec(locate(meta["model"])) if args.wire == "tokens" else None
+    player = over_wire(args.url, args.wire, args.agent, args.paced, args.seed, codec)
     return await record(_scenarios(args), args.out, player, meta)
 
 
@@ -101,13 +102,15 @@ def _compare(args: argparse.Namespace) -> None:
     from eval.report import compare
 
     summary = compare(args.dirs, args.out, args.made)
-    print(table.markdown(table.HEAD, table.rows(summary["agents"])) + f"\n\n{table.NOTE}")
+    origins = [table.origin(label, figures) for label, figures in summary["agents"].items()]
+    print("\n".join([table.markdown(table.HEAD, table.rows(summary["agents"])), "", table.NOTE, *origins]))
     print(f"\n{args.out / 'report.html'}", file=sys.stderr)
 
 
 def _demo(args: argparse.Namespace) -> None:
     from eval.demo import demo
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a demo that is ended ends its server
     summary = demo(args.out, args.n, args.seed, args.made, console)
     _print_agents(summary["agents"])
     console.print(f"listen and look: [bold]{(args.out / 'report.html').resolve()}[/bold]", soft_wrap=True)

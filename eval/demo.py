@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,22 @@ AGENTS = ("native", "cascade")
 SUITE, WIRE, TAIL_S = "smoke", "pcm", 4.0  # the tail is short so that the demo is
 
 
-def demo(out: Path, n: int, seed: int, made: Mapping[str, Any], console: Console) -> dict[str, Any]:
+def demo(
+    out: Path, n: int, seed: int, made: Mapping[str, Any], console: Console, agents: Sequence[str] = AGENTS
+) -> dict[str, Any]:
     """Play, score, compare into `out`, anew each time; returns the summary. Raises ServerFailed."""
     port = free_port()
     url = f"ws://127.0.0.1:{port}"
     scenarios = scenarios_of(SUITE, n, TAIL_S)
     console.print("starting the server (the first time, weights are fetched) ...")
-    with running(serve_command(AGENTS, port), f"http://127.0.0.1:{port}/health", out / "server.log"):
-        for agent in AGENTS:
+    with running(serve_command(agents, port), f"http://127.0.0.1:{port}/health", out / "server.log"):
+        for agent in agents:
             how = {"agent": agent, "suite": SUITE, "wire": WIRE, "pace": "realtime", "seed": seed}
             meta = {**how, **described_by(url, agent), **provenance()}
             player = over_wire(url, WIRE, agent, True, seed)
             steps = track(scenarios, f"talking to {agent}", console=console)
             asyncio.run(record(steps, out / agent, player, meta, fresh=True))
     transcribe = whisper()
-    for agent in track(AGENTS, "scoring", console=console):
+    for agent in track(agents, "scoring", console=console):
         score(out / agent, transcribe)
-    return compare([out / agent for agent in AGENTS], out, made)
+    return compare([out / agent for agent in agents], out, made)

@@ -115,9 +115,9 @@ def _wait(user_end: float, onset: float, axis: Axis) -> list[str]:
 
 
 def _hops(hops: Mapping[str, float], user_end: float, axis: Axis, bottom: int) -> list[str]:
-    """The legs of the wait, end to end, as a thin bar on the axis."""
+    """When each stage was done, in order of time, as a thin bar on the axis."""
     parts, before = [], 0.0
-    for i, (stage, ms) in enumerate(sorted(hops.items(), key=lambda hop: hop[1])):
+    for i, (stage, ms) in enumerate(hops.items()):
         fill = f'fill="{HOP_FILLS[i % len(HOP_FILLS)]}"'
         leg = _rect("hop", user_end + before / 1000, user_end + ms / 1000, bottom - 5, 5, axis, fill)
         parts.append(f"<g>{leg}{_title(f'{stage}: {ms:.0f} ms')}</g>")

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from duplex.clients.replay import replay
+from duplex.codec import Codec
 from duplex.config import ConfigError
 from duplex.frame import FRAME_MS, frames_of
 from duplex.recording import NotARecording, Recording, RecordingWriter
@@ -102,11 +103,12 @@ def described_by(url: str, agent: str) -> Meta:
     return {"model": agents[agent]["model"], "capabilities": agents[agent]}
 
 
-def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int) -> Player:
-    """A player that talks to `agent` behind our server at `url`, as a client does."""
+def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int, codec: Codec | None = None) -> Player:
+    """A player that talks to `agent` behind our server at `url`, as a client does; the wire "tokens" needs a codec."""
     query = {"text_seed": str(seed), "audio_seed": str(seed)}
 
     async def play(scenario: Scenario, path: Path, meta: Meta) -> None:
-        await replay(url, scenario.pcm, path, wire=wire, agent=agent, realtime=paced, query=query, meta=meta)
+        how = {"wire": wire, "agent": agent, "realtime": paced, "query": query, "codec": codec}
+        await replay(url, scenario.pcm, path, meta=meta, **how)
 
     return play

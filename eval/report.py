@@ -25,7 +25,7 @@ from duplex.recording import Recording
 from eval.draw import DotRow, dots, lanes
 from eval.scenario import facts_of
 from eval.score import COMMON, SCHEMA, Score
-from eval.table import HEAD, NOTE, rows
+from eval.table import HEAD, NOTE, origin, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ def page(sides: Sequence[Side], summary: Mapping[str, Any], out: Path) -> str:
         summary=summary,
         head=HEAD,
         rows=rows(summary["agents"]),
+        origin=origin,
         dots=Markup(dots([row for i, side in enumerate(sides) for row in _dot_rows(side, i)])),
         questions=_questions(sides, out),
         broken=[(side.label, b["recording"], b["why"]) for side in sides for b in side.judged["broken"]],

@@ -36,6 +36,14 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
 
 
+def origin(label: str, figures: Mapping[str, Any]) -> str:
+    """One sentence: how an agent's figures came about."""
+    wire = figures["wire"] if figures["wire"] == "in process" else f"over the {figures['wire']} wire"
+    pace = "in real time" if figures["pace"] == "realtime" else "as fast as it goes"
+    dirty = " with uncommitted changes" if figures["dirty"] else ""
+    return f"{label}: {wire}, {pace}, {figures['machine']}, commit {(figures['commit'] or 'unknown')[:10]}{dirty}."
+
+
 def _row(label: str, summary: Mapping[str, Any]) -> list[str]:
     stream, wall, right = summary["response_latency_ms"], summary["wall_latency_ms"], summary["right"]
     return [

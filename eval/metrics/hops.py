@@ -10,7 +10,7 @@ FIRST = "endpoint"  # the stage that opens a new answer
 
 
 def hops(recording: Recording, onset: int) -> dict[str, float]:
-    """Stage -> ms since the user's end as the agent heard it, for the answer that sounds from sample `onset`.
+    """Stage -> ms since the user's end as the agent heard it, for the answer that sounds from `onset`, in order of time.
 
     An answer that was given up (its endpoint came too early) leaves no trace here. {} for an agent without hops.
     """
@@ -21,4 +21,4 @@ def hops(recording: Recording, onset: int) -> dict[str, float]:
         if event["stage"] == FIRST:
             legs = {}
         legs.setdefault(event["stage"], event["ms"])
-    return legs
+    return dict(sorted(legs.items(), key=lambda leg: leg[1]))
