@@ -109,9 +109,10 @@ def note_from(message: str) -> Note | Bye:
     if kind not in _NOTES:
         raise BadMessage(f"no message type {kind!r}; known: {', '.join(_NOTES)}, close")
     note, key = _NOTES[kind]
-    if not isinstance(values.get(key), str):
-        raise BadMessage(f"a {kind!r} message needs {key!r}, a string")
-    return note(values[key])
+    text = values.get(key)
+    if not isinstance(text, str) or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise BadMessage(f"a {kind!r} message needs {key!r}, a string of whole characters")
+    return note(text)
 
 
 def told(message: str) -> list[Ready | Aside | Refused]:
