@@ -10,7 +10,7 @@ FIRST = "endpoint"  # the stage that opens a new answer
 
 
 def hops(recording: Recording, onset: int) -> dict[str, float]:
-    """Stage -> ms since the user's end as the agent heard it, for the answer that sounds from `onset`, in order of time.
+    """Stage -> ms since the user's end as the agent heard it, for the answer that sounds from `onset`, first to last.
 
     An answer that was given up (its endpoint came too early) leaves no trace here. {} for an agent without hops.
     """
