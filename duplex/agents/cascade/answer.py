@@ -46,7 +46,7 @@ class Answer:
     llm: LanguageModel
     tts: Speaker
     voice: str
-    memory: Memory
+    memory: Memory  # a copy: the session's own learns of the user's words when the answer is released
     max_sentences: int
     stage: str = "stt"
 
@@ -66,7 +66,7 @@ class Answer:
                     yield step
 
     async def to_text(self, text: str) -> AsyncGenerator[Step, None]:
-        """Answer what the user said. Expects that `text` is not in the memory yet."""
+        """Answer what the user said."""
         self.stage = "llm"
         try:
             async with aclosing(self._reply(text)) as steps:
@@ -87,7 +87,8 @@ class Answer:
     async def _reply(self, text: str) -> AsyncGenerator[Step, None]:
         phrases = Phrases(self.max_sentences)
         reached: set[str] = set()
-        async with aclosing(self.llm.reply(self.memory.messages(text))) as pieces:
+        self.memory.hear(text)
+        async with aclosing(self.llm.reply(self.memory.messages())) as pieces:
             async for piece in _then_end(pieces):
                 if "llm_first_token" not in reached:
                     reached.add("llm_first_token")

@@ -27,13 +27,15 @@ class Memory:
         if text:
             self._add("assistant", text.strip())
 
-    def messages(self, heard: str = "") -> list[Message]:
-        """The whole conversation, as if the user had just said `heard`."""
-        trial = Memory(self.persona, self.max_chars)
-        trial._said = [dict(message) for message in self._said]
-        if heard:
-            trial.hear(heard)
-        return [{"role": "system", "content": self.persona}, *trial._said]
+    def messages(self) -> list[Message]:
+        """The whole conversation, the persona first."""
+        return [{"role": "system", "content": self.persona}, *(dict(message) for message in self._said)]
+
+    def copy(self) -> Memory:
+        """What is remembered now; either may go on without the other."""
+        twin = Memory(self.persona, self.max_chars)
+        twin._said = [dict(message) for message in self._said]
+        return twin
 
     def _add(self, role: str, text: str) -> None:
         if self._said and self._said[-1]["role"] == role:

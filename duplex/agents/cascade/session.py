@@ -134,7 +134,7 @@ class CascadeSession:
         self._hop("endpoint", (self._t + 1) * FRAME_MS)
 
     def _answer_turn(self) -> Reply:
-        answer, wanted = self._new_answer(self._memory), asyncio.Event()
+        answer, wanted = self._new_answer(self._memory.copy()), asyncio.Event()
         if self._config.speculate == "reply":
             wanted.set()
         reply = self._begin(answer, answer.to_speech(self._ear.turn.copy(), wanted))
@@ -143,8 +143,10 @@ class CascadeSession:
 
     def _take_notes(self) -> None:
         notes, self._notes = self._notes, []
+        if notes:
+            self._drop_guess()  # it knows nothing of them
         for note in notes:
-            answer = self._new_answer(self._memory)
+            answer = self._new_answer(self._memory.copy())
             if isinstance(note, Instruct):
                 self._memory.persona = note.persona or self._config.persona
             elif isinstance(note, TypedText):
