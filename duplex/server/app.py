@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from duplex.protocols.query import asked
 from duplex.protocols.tokens import TokensWire
 from duplex.protocols.wire import BadMessage, Wire
 from duplex.server.config import ServerConfig
-from duplex.server.conversation import BROKEN, FINE, GOING_AWAY, POLICY, TRY_LATER, Conversation, End
+from duplex.server.conversation import BROKEN, FINE, GOING_AWAY, POLICY, TRY_LATER, Conversation, End, Pace
 from duplex.server.door import door
 from duplex.server.house import House
 from duplex.server.websocket import WebSocket
@@ -103,7 +104,9 @@ async def _hosted(request: web.Request, socket: WebSocket) -> End:
             log.exception("%s could not open a session", name)
             return End(BROKEN, f"{name} could not open a session; the server's log says why")
         log.info("conversation %d opened: %s on %s", number, name, request.path)
-        return await _held(Conversation(session, wire, socket, request.app[_CONFIG], time.monotonic), house, number)
+        config, now = request.app[_CONFIG], time.monotonic
+        pace = Pace(config.ahead_ms / 1000 if config.paced else math.inf, now)
+        return await _held(Conversation(session, wire, socket, pace, config, now), house, number)
 
 
 async def _held(conversation: Conversation, house: House, number: int) -> End:

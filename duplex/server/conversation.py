@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
@@ -73,11 +72,17 @@ class Conversation:
     """A session, the wire it is spoken over, and the client at the other end."""
 
     def __init__(
-        self, session: Session, wire: Wire, socket: Socket, config: ServerConfig, now: Callable[[], float]
+        self,
+        session: Session,
+        wire: Wire,
+        socket: Socket,
+        pace: Pace,
+        config: ServerConfig,
+        now: Callable[[], float],  # monotonic seconds
     ) -> None:
-        self.session, self._wire, self._socket, self._config, self._now = session, wire, socket, config, now
+        self.session, self._wire, self._socket, self._pace = session, wire, socket, pace
+        self._config, self._now = config, now
         self._inbox: asyncio.Queue[Frame | Note | Bye | End] = asyncio.Queue(config.max_backlog_ticks)
-        self._pace = Pace(config.ahead_ms / 1000 if config.paced else math.inf, now)
         self._quiet_since = now()
         self.heard_ticks = 0
         self.said_ticks = 0

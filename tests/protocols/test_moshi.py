@@ -12,6 +12,7 @@ from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, frames_of
 from duplex.protocols.moshi import MoshiCaller, MoshiWire
 from duplex.protocols.opus import OPUS_DELAY_SAMPLES, Opus
 from duplex.protocols.wire import Aside, BadMessage, Ready, Refused
+from tests.server.site import chirp
 
 
 class Plain:
@@ -22,12 +23,6 @@ class Plain:
 
     def decode(self, ogg: bytes, limit_samples: int) -> np.ndarray:
         return np.frombuffer(ogg, "<f4")
-
-
-def voice(seconds: float) -> np.ndarray:
-    """A chirp, so that a shift in time cannot hide."""
-    n = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    return (0.4 * np.sin(2 * np.pi * (200 * n + 600 * n**2))).astype(np.float32)
 
 
 def test_server_side_golden():
@@ -67,7 +62,7 @@ def test_what_is_not_ogg_is_refused():
 
 
 def test_an_opus_stream_keeps_its_sample_count_and_is_late_by_the_documented_delay():
-    caller, wire, signal = MoshiCaller(Opus()), MoshiWire(Opus()), voice(2)
+    caller, wire, signal = MoshiCaller(Opus()), MoshiWire(Opus()), chirp(25)
     heard = [f for frame in frames_of(signal) for message in caller.say(frame) for f in wire.receive(message)]
     assert [f.t for f in heard] == list(range(25)), "every tick arrives with its own message"
     decoded = np.concatenate([f.pcm for f in heard])
@@ -80,7 +75,7 @@ def test_an_opus_stream_keeps_its_sample_count_and_is_late_by_the_documented_del
 @given(cuts=st.lists(st.integers(1, 4_000), max_size=8))
 def test_any_chunking_of_the_ogg_stream_gives_the_same_frames(cuts):
     writer = sphn.OpusStreamWriter(SAMPLE_RATE)
-    ogg = b"".join(writer.append_pcm(frame.pcm) for frame in frames_of(voice(0.8)))
+    ogg = b"".join(writer.append_pcm(frame.pcm) for frame in frames_of(chirp(10)))
     edges = [0, *sorted(min(cut, len(ogg)) for cut in cuts), len(ogg)]
     wire, whole = MoshiWire(Opus()), MoshiWire(Opus()).receive(b"\x01" + ogg)
     cut = [f for a, b in pairwise(edges) for f in wire.receive(b"\x01" + ogg[a:b])]

@@ -1,0 +1,138 @@
+"""Real time, on a clock that only the test moves."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duplex.frame import FRAME_SECONDS, Frame, silence
+from duplex.protocols.wire import Bye, Message
+from duplex.server.config import ServerConfig
+from duplex.server.conversation import Conversation, Pace
+from duplex.session import Capabilities, SessionConfig
+from tests.server.site import Puppet
+
+
+class Clock:
+    """Moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.s = 100.0
+
+    def now(self) -> float:
+        return self.s
+
+    async def sleep(self, s: float) -> None:
+        self.s += s
+        await asyncio.sleep(0)
+
+
+@given(
+    ahead_s=st.sampled_from([0.0, 0.08, 0.24, float("inf")]),
+    waits_s=st.lists(st.floats(0, 0.5), min_size=1, max_size=30),
+)
+def test_no_frame_leaves_early_and_none_is_held_longer_than_that(ahead_s, waits_s):
+    clock, times = Clock(), []
+    pace = Pace(ahead_s, clock.now, clock.sleep)
+
+    async def client() -> None:
+        for t, wait_s in enumerate(waits_s):
+            clock.s += wait_s
+            arrived = clock.s
+            await pace.until(t)
+            times.append((arrived, clock.s))
+
+    asyncio.run(client())
+    start = times[0][0]
+    for t, (arrived, left) in enumerate(times):
+        earliest = start + t * FRAME_SECONDS - ahead_s
+        assert left == pytest.approx(max(arrived, earliest))
+
+
+class Tape:
+    """A client whose messages are ready at once; it notes when each answer reached it."""
+
+    def __init__(self, clock: Clock, messages: Iterable[Message]) -> None:
+        self._clock, self._messages = clock, iter(messages)
+        self.reads = 0
+        self.sent: list[tuple[Message, float]] = []
+
+    async def receive(self, timeout_s: float) -> Message | None:
+        self.reads += 1
+        if (message := next(self._messages, None)) is None:
+            await asyncio.Event().wait()  # connected, and silent
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.sent.append((message, self._clock.s))
+
+
+class Counting:
+    """A wire that carries one silent frame a message, and "bye"."""
+
+    def __init__(self) -> None:
+        self._t = 0
+
+    def hello(self) -> list[Message]:
+        return []
+
+    def receive(self, message: Message) -> list[Frame | Bye]:
+        if message == "bye":
+            return [Bye()]
+        self._t += 1
+        return [silence(self._t - 1)]
+
+    def send(self, said: Frame) -> list[Message]:
+        return [f"{said.t}"]
+
+    @staticmethod
+    def refuse(reason: str) -> list[Message]:
+        return [reason]
+
+
+async def talk(tape: Tape, clock: Clock, agent: Puppet, config: ServerConfig, ahead_s: float = 0.24) -> Conversation:
+    session = await agent.open(SessionConfig())
+    pace = Pace(ahead_s, clock.now, clock.sleep)
+    return Conversation(session, Counting(), tape, pace, config, clock.now)
+
+
+async def test_a_burst_is_answered_in_real_time_and_at_most_240_ms_ahead():
+    clock = Clock()
+    tape = Tape(clock, [*"x" * 20, "bye"])
+    conversation = await talk(tape, clock, Puppet(lambda heard: heard, Capabilities("p")), ServerConfig())
+    end = await conversation.run(asyncio.Event())
+    assert end == (1000, "the client said goodbye")
+    assert [message for message, _ in tape.sent] == [f"{t}" for t in range(20)], "nothing is lost"
+    assert [s - 100 for _, s in tape.sent] == pytest.approx([max(0, t * 0.08 - 0.24) for t in range(20)])
+
+
+async def test_a_bursting_client_is_not_read_further_than_the_backlog_allows():
+    clock, gate = Clock(), asyncio.Event()
+
+    async def answer(heard: Frame) -> Frame:
+        await gate.wait()
+        return heard
+
+    tape = Tape(clock, [*"x" * 100, "bye"])
+    agent = Puppet(answer, Capabilities("slow"))  # type: ignore[arg-type]
+    conversation = await talk(tape, clock, agent, ServerConfig(max_backlog_ticks=8), ahead_s=float("inf"))
+    running = asyncio.create_task(conversation.run(asyncio.Event()))
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert tape.reads == 10, "8 wait, one is being answered, one is in hand"
+    gate.set()
+    await running
+    assert len(tape.sent) == 100, "nothing is lost"
+
+
+async def test_cancelling_a_conversation_leaves_no_task_behind():
+    clock = Clock()
+    conversation = await talk(Tape(clock, []), clock, Puppet(lambda heard: heard, Capabilities("p")), ServerConfig())
+    running = asyncio.create_task(conversation.run(asyncio.Event()))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert asyncio.all_tasks() == {asyncio.current_task()}
