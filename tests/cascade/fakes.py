@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -25,11 +26,12 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps to the next timer as soon as nothing else is left to do."""
 
     def __init__(self) -> None:
-        super().__init__()
+        selector = selectors.DefaultSelector()
+        super().__init__(selector)
         self._clock_s = 0.0
-        look = self._selector.select
+        look = selector.select
 
-        def select(timeout: float | None) -> list[Any]:
+        def select(timeout: float | None = None) -> list[Any]:
             events = look(0)
             if not events and timeout is None:
                 raise RuntimeError("deadlock: nothing to run and no timer")
@@ -37,7 +39,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
                 self._clock_s += timeout
             return events
 
-        self._selector.select = select
+        selector.select = select
 
     def time(self) -> float:
         return self._clock_s

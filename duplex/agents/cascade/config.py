@@ -54,7 +54,7 @@ class CascadeConfig:
     voice: str = "heart"
     seats: int = 4
     speculate: Literal["no", "transcript", "reply"] = "reply"  # what is prepared while the endpoint timer still runs
-    speculate_after_ms: float = 64.0  # silence after which that begins; speech that resumes discards it
+    speculate_after_ms: float = 32.0  # silence after which that begins; speech that resumes discards it
     max_sentences: int = 3  # a spoken answer that goes on is an answer that gets interrupted
     memory_chars: int = 2_000  # about 500 tokens of conversation besides the persona
     patience_ms: float = 10_000.0  # a stage that yields nothing for this long has failed

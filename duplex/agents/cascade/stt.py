@@ -18,10 +18,10 @@ from duplex.agents.cascade.vad import EAR_HZ
 from duplex.checkpoint import locate
 
 _MEL_HZ = 100
-_FULL = 3_000  # mel frames: the 30 s that whisper was trained with
-# Whisper's time is nearly all encoder, and that is linear in its window. Ten seconds gives the same words at 0.3 of
-# the cost; windows cut close to the speech make it repeat itself for ever.
-_SHORTEST, _MARGIN = 1_000, 150
+# Whisper was trained on windows of 30 s, and its time is nearly all encoder, linear in the window. For a short turn ten
+# seconds give the same words at 0.3 of the cost; windows cut close to the speech make it repeat itself for ever.
+_WINDOW_S, _MARGIN_S = 10.0, 1.5
+_GLANCE_S = 18.0  # a longer turn in one window, without timestamps, loses its beginning
 _LOOPS = 2.4  # how far text compresses when it repeats itself: whisper's own threshold
 _MAX_TOKENS = 200
 _SURELY_SILENT, _UNSURE = 0.6, -1.0  # whisper's own thresholds, for both together
@@ -54,21 +54,16 @@ class Whisper:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _words(self, pcm: np.ndarray) -> str:
-        features = self._whisper.feature_extractor(pcm)  # [80, mel frames]
-        frames = len(pcm) * _MEL_HZ // EAR_HZ
-        pieces = [self._piece(features[:, i : min(i + _FULL, frames)]) for i in range(0, frames, _FULL)]
-        text = " ".join(piece for piece in pieces if piece)
+        seconds = len(pcm) / EAR_HZ
+        text = self._at_a_glance(pcm, max(_WINDOW_S, seconds + _MARGIN_S)) if seconds <= _GLANCE_S else None
+        if text is None or loops(text):
+            text = self._carefully(pcm)
         return "" if is_nonsense(text, pcm) else text
 
-    def _piece(self, features: np.ndarray) -> str:
-        window = min(_FULL, max(_SHORTEST, features.shape[1] + _MARGIN))
-        text = self._decode(features, window)
-        return self._decode(features, _FULL) if loops(text) and window < _FULL else text
-
-    def _decode(self, features: np.ndarray, window: int) -> str:
-        encoded = self._whisper.encode(pad_or_trim(features, window))
+    def _at_a_glance(self, pcm: np.ndarray, window_s: float) -> str:
+        features = pad_or_trim(self._whisper.feature_extractor(pcm, padding=0), round(window_s * _MEL_HZ))
         result = self._whisper.model.generate(
-            encoded,
+            self._whisper.encode(features),
             [self._prompt],
             beam_size=1,
             max_length=_MAX_TOKENS,
@@ -79,6 +74,13 @@ class Whisper:
             return ""
         return self._tokenizer.decode(result.sequences_ids[0]).strip()
 
+    def _carefully(self, pcm: np.ndarray) -> str:
+        """The library's own way: windows of 30 s, with timestamps to step through them."""
+        segments, _ = self._whisper.transcribe(
+            pcm, language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False
+        )
+        return "".join(segment.text for segment in segments).strip()
+
 
 def loops(text: str) -> bool:
     """Whether the text says the same thing over and over."""
@@ -87,10 +89,10 @@ def loops(text: str) -> bool:
 
 
 def is_nonsense(text: str, pcm: np.ndarray) -> bool:
-    """Whether whisper made the text up: no letters, a sound in brackets, a loop, a stock phrase out of near silence."""
+    """Whether whisper made the text up: no letters, a sound in brackets, a stock phrase out of near silence."""
     spoken = re.sub(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*", "", text)
     words = re.sub(r"[^a-z' ]", "", spoken.lower()).strip()
-    return not re.search(r"\w", spoken) or loops(text) or (words in _STOCK and _loudest_dbfs(pcm) < _FAINT_DBFS)
+    return not re.search(r"\w", spoken) or (words in _STOCK and _loudest_dbfs(pcm) < _FAINT_DBFS)
 
 
 def _loudest_dbfs(pcm: np.ndarray) -> float:
