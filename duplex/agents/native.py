@@ -28,11 +28,12 @@ class NativeConfig:
     device: str = "auto"  # auto | cpu | cuda | cuda:1 ...
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     context: int | None = None  # attention window in frames; None: the checkpoint's own
-    threads: int | None = None  # CPU threads for the model; None: torch decides
+    threads: int = 1  # of torch on the CPU: two of them, on two cores that also run a server, wait for each other
 
     def __post_init__(self) -> None:
-        if self.seats < 1:
-            raise ValueError(f"seats must be at least 1, got {self.seats}")
+        for name in ("seats", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 class NativeAgent:

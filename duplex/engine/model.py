@@ -209,10 +209,9 @@ class Model:
         return torch.from_numpy(array).to(self.device)
 
 
-def use_threads(threads: int | None) -> None:
-    """Bound the CPU threads of the whole process; None leaves torch's choice."""
-    if threads:
-        torch.set_num_threads(threads)
+def use_threads(threads: int) -> None:
+    """Bound torch's CPU threads, for the whole process."""
+    torch.set_num_threads(threads)
 
 
 def _checkpoint_info(checkpoint: Checkpoint) -> loaders.CheckpointInfo:
