@@ -79,8 +79,8 @@ class Counting:
         return []
 
     def receive(self, message: Message) -> list[Frame | Bye]:
-        if message == "bye":
-            return [Bye()]
+        if message in ("bye", ""):
+            return [Bye()] if message else []
         self._t += 1
         return [silence(self._t - 1)]
 
@@ -125,6 +125,17 @@ async def test_a_bursting_client_is_not_read_further_than_the_backlog_allows():
     gate.set()
     await running
     assert len(tape.sent) == 100, "nothing is lost"
+
+
+async def test_a_flood_of_tiny_messages_leaves_room_for_others():
+    clock = Clock()
+    tape = Tape(clock, [*[""] * 1_000, "bye"])
+    conversation = await talk(tape, clock, Puppet(lambda heard: heard, Capabilities("p")), ServerConfig())
+    flooding, turns = asyncio.create_task(conversation.run(asyncio.Event())), 0
+    while not flooding.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 1_000, "somebody else had a turn after every message"
 
 
 async def test_cancelling_a_conversation_leaves_no_task_behind():
