@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from duplex.checkpoint import locate
+from duplex.checkpoint import locate, manifest
 from duplex.config import ConfigError, from_dict
 from duplex.engine.engine import Deadlines, Engine
 from duplex.engine.text import InnerMonologue, Vocabulary
@@ -41,9 +41,10 @@ class NativeAgent:
 
     def __init__(self, config: NativeConfig) -> None:
         """Blocks while the weights load and warm up."""
+        entry = manifest().get(config.checkpoint)
+        if entry and entry.kind != "moshi":
+            raise ConfigError(f"{entry.name} ({entry.title}) is no Moshi: the native agent cannot run it")
         checkpoint = locate(config.checkpoint)
-        if "lm" not in checkpoint.files:
-            raise ConfigError(f"{config.checkpoint} holds no Moshi language model, so it cannot be the native agent")
 
         def load() -> Any:
             from duplex.engine.model import Model, Place, use_threads

@@ -27,6 +27,7 @@ AGENTS = {
     "scripted": Candidate(lambda: open_agent("scripted", {"seats": 2})),
     "cascade with fake stages": Candidate(lambda: fake_cascade(seats=2)),
     "cascade": Candidate(lambda: open_agent("cascade", {"seats": 2}), timed=True),
+    "native": Candidate(lambda: open_agent("native", {"seats": 2})),
 }
 
 
