@@ -159,7 +159,7 @@ def _serve_flags(serve: argparse.ArgumentParser) -> None:
 def _talk_flags(talk: argparse.ArgumentParser) -> None:
     talk.add_argument("--url", default="ws://127.0.0.1:8998", help="(default: %(default)s)")
     talk.add_argument("--agent", default="native", metavar="NAME", help="(default: %(default)s)")
-    talk.add_argument("--wire", default="moshi", metavar="NAME", help="(default: %(default)s)")
+    talk.add_argument("--wire", default="chat", metavar="NAME", help="(default: %(default)s)")
     talk.add_argument("--input", type=Path, metavar="USER.wav", help="speak this instead of using the microphone")
     talk.add_argument("--output", type=Path, metavar="REPLY.wav", help="write the reply here instead of playing it")
     talk.add_argument("--key", help="the server's key, if it asks for one")

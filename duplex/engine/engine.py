@@ -21,7 +21,6 @@ from duplex.engine.seats import Seats, mask
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, Frame
 from duplex.session import Sampling
 
-
 _CLOSED = "the engine is closed"
 
 
