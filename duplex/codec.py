@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from duplex.checkpoint import Checkpoint
+from duplex.checkpoint import Checkpoint, sha256
 from duplex.frame import FRAME_SAMPLES
 
 RUST_STEPS = 4 * 3600 * 25  # rustymimi dies after max_seq_len steps of 40 ms: four hours, not its default of 327 s
@@ -20,6 +20,7 @@ class Codec(Protocol):
     """One stream, frame by frame."""
 
     codebooks: int
+    sha256: str  # of the weights: two sides with the same may exchange codes
 
     def encode(self, pcm: np.ndarray) -> np.ndarray:
         """float32 [1920] -> int64 [K]."""
@@ -35,11 +36,9 @@ class Codec(Protocol):
 
 
 def open_codec(checkpoint: Checkpoint, codebooks: int = 8) -> Codec:
-    """The codec of a checkpoint that holds Mimi weights."""
-    config = checkpoint.files.get("mimi_config")
-    if config is None:
-        return RustMimi(checkpoint.files["mimi"], codebooks)
-    return TorchMimi(checkpoint.files["mimi"], config, codebooks)
+    """The codec of a checkpoint that holds Mimi weights, at the start of a stream."""
+    weights, config = checkpoint.files["mimi"], checkpoint.files.get("mimi_config")
+    return TorchMimi(weights, config, codebooks) if config else RustMimi(weights, codebooks)
 
 
 class RustMimi:
@@ -48,7 +47,7 @@ class RustMimi:
     def __init__(self, weights: Path, codebooks: int) -> None:
         import rustymimi
 
-        self.codebooks = codebooks
+        self.codebooks, self.sha256 = codebooks, sha256(weights)
         make: Any = rustymimi.Tokenizer  # its stub lists no arguments
         self._mimi = make(str(weights), num_codebooks=codebooks, max_seq_len=RUST_STEPS)
 
@@ -71,7 +70,7 @@ class TorchMimi:
 
         from moshi.models import loaders
 
-        self.codebooks = codebooks
+        self.codebooks, self.sha256 = codebooks, sha256(weights)
         self._mimi = loaders.get_mimi(weights, json.loads(config.read_text()), num_codebooks=codebooks)
         self._mimi.streaming_forever(1)
 

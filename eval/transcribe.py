@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import sphn
 from faster_whisper import WhisperModel
+from scipy.signal import resample_poly
 
 from duplex.checkpoint import locate
-from duplex.frame import SAMPLE_RATE
 from eval.score import Transcriber
-
-WHISPER_HZ = 16_000
 
 
 def whisper() -> Transcriber:
@@ -18,9 +15,8 @@ def whisper() -> Transcriber:
     model = WhisperModel(str(locate("whisper-tiny.en").folder), device="cpu", compute_type="int8")
 
     def transcribe(pcm: np.ndarray) -> str:
-        segments, _ = model.transcribe(
-            sphn.resample(pcm, SAMPLE_RATE, WHISPER_HZ), language="en", condition_on_previous_text=False
-        )
+        speech = resample_poly(pcm, 2, 3).astype(np.float32)  # 24 kHz -> whisper's 16
+        segments, _ = model.transcribe(speech, language="en", condition_on_previous_text=False)
         return " ".join(segment.text.strip() for segment in segments)
 
     return transcribe

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from duplex.checkpoint import locate, manifest
+from duplex.checkpoint import locate, manifest, sha256
 from duplex.config import ConfigError, from_dict
 from duplex.engine.engine import Deadlines, Engine
 from duplex.engine.text import InnerMonologue, Vocabulary
@@ -63,7 +61,7 @@ class NativeAgent:
             full_duplex=True,
             codebooks=self._engine.model.codebooks,
             cardinality=self._engine.model.cardinality,
-            codec=_sha256(checkpoint.files["mimi"]),
+            codec=sha256(checkpoint.files["mimi"]),
             seats=config.seats,
         )
 
@@ -123,11 +121,3 @@ class NativeSession:
 def open_native(settings: Mapping[str, Any]) -> Agent:
     """Factory for `open_agent`."""
     return NativeAgent(from_dict(NativeConfig, settings, "native"))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

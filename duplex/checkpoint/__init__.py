@@ -10,7 +10,7 @@
 from duplex.checkpoint.entries import Entry, File, home, manifest
 from duplex.checkpoint.fetching import MissingFile
 from duplex.checkpoint.locating import Checkpoint, fetch, locate, missing
-from duplex.checkpoint.verify import BadFile, check_safetensors
+from duplex.checkpoint.verify import BadFile, check_safetensors, sha256
 
 __all__ = [
     "BadFile",
@@ -24,4 +24,5 @@ __all__ = [
     "locate",
     "manifest",
     "missing",
+    "sha256",
 ]

@@ -21,16 +21,19 @@ def check_bytes(path: Path, expected: int | None) -> None:
         raise BadFile(f"{path}: {found} bytes, expected {expected}")
 
 
-def check_sha256(path: Path, expected: str | None) -> None:
-    """Reads the whole file. Raises BadFile when the hash is known and is another."""
-    if expected is None:
-        return
+def sha256(path: Path) -> str:
+    """Of the whole file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
-    if digest.hexdigest() != expected:
-        raise BadFile(f"{path}: sha256 {digest.hexdigest()}, expected {expected}")
+    return digest.hexdigest()
+
+
+def check_sha256(path: Path, expected: str | None) -> None:
+    """Reads the whole file. Raises BadFile when the hash is known and is another."""
+    if expected is not None and (found := sha256(path)) != expected:
+        raise BadFile(f"{path}: sha256 {found}, expected {expected}")
 
 
 def check_safetensors(path: Path) -> None:

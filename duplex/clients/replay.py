@@ -151,6 +151,8 @@ class _Coder:
         """Raises CallFailed when the codec does not fit what the server told."""
         if codec.codebooks != facts.get("codebooks"):
             raise CallFailed(f"the codec has {codec.codebooks} codebooks, the server speaks {facts.get('codebooks')}")
+        if facts.get("codec") not in (None, "", codec.sha256):
+            raise CallFailed(f"the codec's weights are {codec.sha256[:12]}, the server's {str(facts['codec'])[:12]}")
         codec.reset()
         self._codec, self._lock = codec, asyncio.Lock()
 

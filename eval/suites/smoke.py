@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import sphn
 from hibari import Hibari
+from scipy.signal import resample_poly
 
 from duplex.config import ConfigError
 from duplex.frame import SAMPLE_RATE
@@ -70,7 +70,7 @@ def _scenario(speak: Hibari, seed: int, tail_s: float) -> Scenario:
 def spoken(speak: Hibari, text: str, voice: Voice, seed: int) -> np.ndarray:
     """float32 [n] from the first audible sample to the last, peak PEAK. The seed makes it the same every time."""
     plain = speak(text, speed=voice.speed, seed=seed)
-    clip = sphn.resample(plain, SAMPLE_RATE, round(SAMPLE_RATE * voice.stretch))
+    clip = resample_poly(plain, round(100 * voice.stretch), 100)
     clip = clip * (PEAK / np.abs(clip).max())
     audible = np.flatnonzero(np.abs(clip) >= AUDIBLE)
     return clip[audible[0] : audible[-1] + 1].astype(np.float32)

@@ -24,6 +24,7 @@ class EveryOther:
     """Eight samples of a tick as codes, and back."""
 
     codebooks = 8
+    sha256 = "c0ffee"
 
     def __init__(self) -> None:
         self.resets = 0
@@ -125,11 +126,13 @@ async def test_refusals_are_told_in_words(tmp_path, wire):
 
 
 async def test_a_codec_that_is_missing_or_does_not_fit_is_told(tmp_path):
-    codec = EveryOther()
-    codec.codebooks = 4
+    codec, other = EveryOther(), EveryOther()
+    codec.codebooks, other.sha256 = 4, "decaf"
     async with site({"codes": codes_echo()}) as here:
         with pytest.raises(CallFailed, match="the codec has 4 codebooks, the server speaks 8"):
             await replay(here.base, chirp(1), tmp_path / "r", wire="tokens", agent="", codec=codec)
+        with pytest.raises(CallFailed, match="weights are decaf, the server's c0ffee"):
+            await replay(here.base, chirp(1), tmp_path / "r", wire="tokens", agent="", codec=other)
         with pytest.raises(CallFailed, match="carries Mimi codes: give the agent's codec"):
             await replay(here.base, chirp(1), tmp_path / "r", wire="tokens", agent="")
 

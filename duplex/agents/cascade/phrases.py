@@ -7,7 +7,6 @@ import re
 _END = re.compile(r"[.!?…]+[\"'\u201d\u2019)\]]*\s+|\n+")
 _CLOSING = "\"'\u201d\u2019)* \n"  # may follow the mark that ends a sentence
 _CLAUSE = re.compile(r"[,;:—]\s+")
-_CLAUSE_WORDS = 4  # a first clause shorter than this sounds chopped off
 _NOT_AN_END = re.compile(r"(?:^|\s)(?:\d+|[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|e\.g|i\.e)\.\s+$")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _LINE_START = re.compile(r"^\s*(?:[-*+•>]|#+|\d+[.)])\s+", re.MULTILINE)
@@ -32,10 +31,8 @@ def cut(text: str, first: bool) -> int:
     for end in _END.finditer(text):
         if not _NOT_AN_END.search(text[: end.end()]):
             return end.end()
-    for clause in _CLAUSE.finditer(text) if first else ():
-        if len(text[: clause.start()].split()) >= _CLAUSE_WORDS:
-            return clause.end()
-    return 0
+    clause = _CLAUSE.search(text) if first else None
+    return clause.end() if clause else 0
 
 
 class Phrases:
