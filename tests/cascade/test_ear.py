@@ -48,6 +48,8 @@ def test_the_turn_holds_the_speech_and_what_came_just_before_it() -> None:
     assert ear.speaking and 0 < ear.quiet_ms <= 200 + 32
     voiced = np.flatnonzero(np.abs(ear.turn) > 0.01) / 16
     assert 320 <= voiced[0] <= 320 + 96 and voiced[-1] - voiced[0] == pytest.approx(800, abs=2)
+    ear.hear(np.zeros(SAMPLE_RATE, np.float32))
+    assert not ear.speaking and len(np.flatnonzero(np.abs(ear.turn) > 0.01)) > 0.7 * 800 * 16
 
 
 def test_a_turn_without_end_is_kept_to_its_latest_part() -> None:

@@ -89,6 +89,14 @@ def test_what_speculation_hides_in_the_endpoint_timer(speculate: str, hidden_ms:
     assert hidden_ms - FRAME_MS <= saved_ms <= hidden_ms + FRAME_MS
 
 
+@pytest.mark.parametrize("speculate", ["no", "transcript", "reply"])
+def test_the_whole_turn_is_transcribed_however_early_that_begins(speculate: str) -> None:
+    stt = FakeStt()
+    converse(talk((1_000, 3_000), until_ms=6_000), stt=stt, speculate=speculate)
+    (seconds,) = stt.turns
+    assert seconds == pytest.approx(0.416 + 2.0, abs=0.6) and seconds > 2.3
+
+
 def test_speech_that_resumes_discards_the_speculation_and_the_whole_turn_is_transcribed_again() -> None:
     stt, llm = FakeStt(0.1), FakeLlm(1.0)
     said = converse(talk((400, 1_000), (1_300, 2_000), until_ms=6_000), stt=stt, llm=llm, paced=True)

@@ -86,6 +86,7 @@ class Ear:
         self._resampler = Resampler()
         self._rest = np.zeros(0, np.float32)  # at 16 kHz, less than a hop
         self._audio = np.zeros(0, np.float32)  # at 16 kHz: the turn so far, or the last pad_ms
+        self._ended = self._audio  # the turn before
         self._hops = 0
         self.voiced_until = 0  # the end of the last hop that sounded like speech
 
@@ -100,8 +101,8 @@ class Ear:
 
     @property
     def turn(self) -> np.ndarray:
-        """The turn so far with what came just before it, float32 [n] at 16 kHz."""
-        return self._audio
+        """The turn so far, or else the last one, with what came just before it: float32 [n] at 16 kHz."""
+        return self._audio if self.speaking else self._ended
 
     def hear(self, pcm: np.ndarray) -> list[Edge]:
         """The next float32 [n] at 24 kHz -> the edges that it makes certain."""
@@ -117,6 +118,8 @@ class Ear:
         edge = self._detector.push(score)
         if score >= (self._config.off if self.speaking else self._config.threshold):
             self.voiced_until = self._hops * _HOP_SAMPLES
+        if edge and edge.kind == "ended":
+            self._ended = self._audio
         keep_ms = self._config.longest_turn_ms if self.speaking else self._config.pad_ms + self._config.start_ms
         self._audio = np.concatenate([self._audio, hop])[-round(keep_ms * EAR_HZ / 1000) :]
         return edge
