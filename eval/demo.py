@@ -19,7 +19,7 @@ from eval.suites import scenarios_of
 from eval.transcribe import whisper
 
 AGENTS = ("native", "cascade")
-SUITE, WIRE, TAIL_S = "smoke", "pcm", 3.5  # the tail is short so that the demo is
+SUITE, WIRE, TAIL_S = "smoke", "pcm", 3.0  # the tail is short so that the demo is
 
 
 def demo(

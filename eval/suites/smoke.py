@@ -1,6 +1,6 @@
 """Ten short spoken questions, in four voices that are not the agents', with the user's end known to the sample.
 
-Each is one fresh conversation: a second of line noise, the question, a tail in which to answer. The clip is cut at its
+Each is one fresh conversation: a moment of line noise, the question, a tail in which to answer. The clip is cut at its
 last audible sample before it is placed, so nothing but noise follows `user_end_sample`.
 """
 
@@ -16,7 +16,7 @@ from duplex.config import ConfigError
 from duplex.frame import SAMPLE_RATE
 from eval.scenario import Facts, Scenario
 
-LEAD_S = 1.0
+LEAD_S = 0.6
 FLOOR_DBFS = -70.0  # white noise under the whole user channel
 PEAK = 0.35  # of full scale
 AUDIBLE = 0.01  # -40 dBFS: the clip begins and ends with a sample at least this loud
