@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -29,6 +30,27 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
+
+
+def from_flags(pairs: Iterable[str]) -> dict[str, Any]:
+    """["vad.stop_ms=300", "voice=heart"] -> nested tables; a value is TOML, or else a string. Raises ConfigError."""
+    lines = []
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"a setting is KEY=VALUE, got {pair!r}")
+        lines.append(f"{key} = {value if _is_toml(value) else json.dumps(value)}")
+    try:
+        return tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"settings {' '.join(pairs)}: {error}") from None
+
+
+def _is_toml(value: str) -> bool:
+    try:
+        return list(tomllib.loads(f"value = {value}")) == ["value"]
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:

@@ -20,7 +20,7 @@ from rich.table import Table
 from duplex.agents import FACTORIES, open_agent
 from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
-from duplex.config import ConfigError
+from duplex.config import ConfigError, from_flags
 from duplex.recording import NotARecording
 from duplex.session import AtCapacity, Unsupported
 from eval import table
@@ -52,12 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.set and args.url:
+        raise ConfigError("--set is for an agent in this process; the server at --url has settings of its own")
     played = asyncio.run(_play_over_wire(args) if args.url else _play_here(args))
     console.print(f"{played} played, {args.n - played} already there: python -m eval score {args.out}")
 
 
 async def _play_here(args: argparse.Namespace) -> int:
-    agent = open_agent(args.agent)
+    agent = open_agent(args.agent, from_flags(args.set))
     try:
         meta = {**_meta(args), "wire": "in process", **described(agent.capabilities)}
         return await record(_scenarios(args), args.out, in_process(agent, args.paced, args.seed), meta)
@@ -80,7 +82,8 @@ def _scenarios(args: argparse.Namespace) -> Any:
 
 def _meta(args: argparse.Namespace) -> dict[str, Any]:
     pace = "realtime" if args.paced else "unpaced"
-    return {"agent": args.agent, "suite": args.suite, "pace": pace, "seed": args.seed, **provenance()}
+    how = {"agent": args.agent, "settings": from_flags(args.set), "suite": args.suite, "pace": pace, "seed": args.seed}
+    return {**how, **provenance()}
 
 
 def _score(args: argparse.Namespace) -> int:
@@ -167,6 +170,8 @@ def _verb(verbs: Any, name: str, verb: Any, help: str) -> argparse.ArgumentParse
 
 def _run_flags(run: argparse.ArgumentParser) -> None:
     run.add_argument("--agent", required=True, metavar="NAME", help=f"{', '.join(FACTORIES)} or package.module:factory")
+    setting = "a setting of an agent in this process, such as vad.stop_ms=300; may be repeated"
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
     run.add_argument("--suite", default="smoke", help="(default: %(default)s)")
     run.add_argument("--out", type=Path, required=True, help="a folder of its own; a run that was cut short goes on")
     run.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")

@@ -26,7 +26,16 @@ from eval.scenario import Scenario, facts_of, is_whole
 Meta = Mapping[str, Any]
 Player = Callable[[Scenario, Path, Meta], Awaitable[None]]  # plays one scenario, leaves PATH.wav and PATH.jsonl
 
-SAME_RUN = ("agent", "suite", "scenario", "facts", "pace", "wire", "seed")  # what must agree for a recording to be kept
+SAME_RUN = (
+    "agent",
+    "settings",
+    "suite",
+    "scenario",
+    "facts",
+    "pace",
+    "wire",
+    "seed",
+)  # what must agree for a recording to be kept
 
 
 async def record(scenarios: Iterable[Scenario], out: Path, player: Player, meta: Meta, fresh: bool = False) -> int:

@@ -25,7 +25,7 @@ from eval.scenario import Facts, facts_of, is_whole
 
 SCHEMA = 1
 USER_TOLERANCE_MS = 100.0  # between the user's end in the header and in the audio
-COMMON = ("agent", "model", "suite", "wire", "pace", "seed", "commit", "dirty", "machine", "versions")
+COMMON = ("agent", "model", "settings", "suite", "wire", "pace", "seed", "commit", "dirty", "machine", "versions")
 
 Transcriber = Callable[[np.ndarray], str]  # float32 [n] at 24 kHz -> what is said in it
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex.config import ConfigError, from_dict, read_toml
+from duplex.config import ConfigError, from_dict, from_flags, read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +111,22 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes | None) 
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"duplex\.toml: (no such file|not TOML)"):
         read_toml(path)
+
+
+def test_flags_become_tables():
+    pairs = ["vad.stop_ms=300", "voice=heart", "seats=2", "deep.er.on=true", "text=a = b", 'quoted="x"', "empty="]
+    assert from_flags(pairs) == {
+        "vad": {"stop_ms": 300},
+        "voice": "heart",
+        "seats": 2,
+        "deep": {"er": {"on": True}},
+        "text": "a = b",
+        "quoted": "x",
+        "empty": "",
+    }
+
+
+@pytest.mark.parametrize("bad", [["seats"], ["seats=1", "seats=2"], ["=1"], ["a=1", "a.b=2"]])
+def test_flags_that_are_no_settings(bad):
+    with pytest.raises(ConfigError):
+        from_flags(bad)

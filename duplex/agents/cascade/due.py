@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from duplex.frame import FRAME_SECONDS
 
@@ -22,7 +23,8 @@ _EPSILON = 1e-6  # ticks: an item ready exactly on a tick belongs to that tick, 
 _GRACE_S = 1.0  # how long a cancelled job may take to let go
 
 
-class Ready(NamedTuple, Generic[T]):
+@dataclass(frozen=True, slots=True)
+class Ready(Generic[T]):
     """An item and when it was ready, in milliseconds since its job began."""
 
     item: T
