@@ -1,8 +1,8 @@
 """The depth transformer, one codebook at a time, for checkpoints of Moshi's own shape.
 
 The same arithmetic as moshi's `forward_depformer` without its streaming state: a frame's eight steps fit in eight
-columns of a cache, so nothing has to be kept, masked or reset between frames. A third of the calls, hence a third of
-the time where calls are what costs (a CPU, a small model). Checkpoints of another shape go through moshi's own code.
+columns of a cache, so nothing has to be kept, masked or reset between frames. It makes far fewer calls, which is what
+counts for a small model (docs/LOG.md). Checkpoints of another shape go through moshi's own code.
 """
 
 from __future__ import annotations
