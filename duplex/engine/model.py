@@ -116,7 +116,7 @@ class Model:
         self.codebooks = lm.n_q - lm.dep_q
         self.cardinality = lm.card
         self._mimi = mimi
-        self._sampler = SeatSampler(rows, defaults, self.device)
+        self._sampler = SeatSampler(rows, defaults, max(lm.card, lm.text_card), self.device)
         self._gen = SeatLMGen(lm.eval(), self._sampler, rows)
         self._age = np.zeros(rows, np.int64)  # ticks stepped since the row's session began
         with torch.no_grad():

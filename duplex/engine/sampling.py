@@ -18,6 +18,7 @@ from duplex.session import Sampling
 MAX_TOP_K = 500
 MAX_CONTEXT = 200  # text tokens that the repetition penalty can look back on
 TEXT = 0  # stream numbers: 0 is text, 1 + k is codebook k
+STREAMS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,24 @@ class Defaults:
 class SeatSampler:
     """Sampling state of all seats, as tensors [B] on the device; rows change in place, so graphs may capture it."""
 
-    def __init__(self, rows: int, defaults: Defaults, device: torch.device) -> None:
+    def __init__(self, rows: int, defaults: Defaults, largest_card: int, device: torch.device) -> None:
+        """`largest_card` is the largest vocabulary to draw from, text included."""
+
         def column(dtype: torch.dtype) -> torch.Tensor:
             return torch.zeros(rows, dtype=dtype, device=device)
 
         self._defaults = defaults
         self._temperature = {TEXT: column(torch.float32), 1: column(torch.float32)}
         self._top_k = {TEXT: column(torch.long), 1: column(torch.long)}
-        self._seed = {TEXT: column(torch.long), 1: column(torch.long)}
         self._tick = column(torch.long)
         self._pad_mult = column(torch.float32)
         self._penalty = torch.ones(rows, device=device)
         self._context = column(torch.long)
         self._recent = torch.full((rows, MAX_CONTEXT), -1, dtype=torch.long, device=device)  # newest first
+        self._token_bits = _mix(torch.arange(largest_card, device=device) + 1)
+        self._streams = torch.arange(STREAMS, device=device)
+        self._seeds = torch.zeros(rows, STREAMS, dtype=torch.long, device=device)
+        self._keys = torch.zeros_like(self._seeds)  # what the noise of this tick depends on
 
     def seat(self, row: int, sampling: Sampling) -> None:
         """Give `row` to a new session, at tick 0."""
@@ -55,13 +61,14 @@ class SeatSampler:
         self._temperature[1][row] = own.audio_temperature if audio is None else audio
         self._top_k[TEXT][row] = sampling.text_top_k or own.text_top_k
         self._top_k[1][row] = sampling.audio_top_k or own.audio_top_k
-        self._seed[TEXT][row] = _seed(sampling.text_seed)
-        self._seed[1][row] = _seed(sampling.audio_seed)
+        self._seeds[row] = _seed(sampling.audio_seed)
+        self._seeds[row, TEXT] = _seed(sampling.text_seed)
         self._tick[row] = 0
         self._pad_mult[row] = sampling.pad_mult
         self._penalty[row] = sampling.repetition_penalty
         self._context[row] = sampling.repetition_penalty_context
         self._recent[row] = -1
+        self._renew_keys()
 
     def text(self, logits: torch.Tensor) -> torch.Tensor:
         """float32 [B, card] -> token [B]."""
@@ -74,9 +81,14 @@ class SeatSampler:
     def advance(self, text_token: torch.Tensor, active: torch.Tensor) -> None:
         """A tick is over for the rows in `active` [B]: count it and remember the word [B]."""
         self._tick += active
+        self._renew_keys()
         worded = active & (text_token != PAD) & (text_token != END_OF_PAD)
         shifted = torch.cat([text_token[:, None], self._recent[:, :-1]], dim=1)
         self._recent.copy_(torch.where(worded[:, None], shifted, self._recent))
+
+    def _renew_keys(self) -> None:
+        seeds = _mix(_mix(self._seeds) ^ (self._seeds >> 32))
+        self._keys.copy_(_mix(seeds ^ (self._tick[:, None] * STREAMS + self._streams)))
 
     def _penalised(self, logits: torch.Tensor) -> torch.Tensor:
         card = logits.shape[1]
@@ -94,24 +106,20 @@ class SeatSampler:
         scores = logits / torch.where(greedy, 1.0, temperature)
         if pad_mult is not None:
             scores[:, PAD] += pad_mult
-        scores, tokens = scores.topk(min(MAX_TOP_K, scores.shape[1]))  # [B, k], best first
-        rank = torch.arange(scores.shape[1], device=scores.device)
-        scores = torch.where(rank < self._top_k[kind][:, None], scores, -torch.inf)
-        noise = _gumbel(self._seed[kind], self._tick, stream, tokens)
-        best = torch.where(greedy, scores, scores + noise).argmax(dim=1, keepdim=True)
-        return tokens.gather(1, best)[:, 0]
+        best = scores.topk(min(MAX_TOP_K, scores.shape[1])).values  # [B, k], best first
+        last = (self._top_k[kind][:, None] - 1).clamp(0, best.shape[1] - 1)  # an empty seat has no top k
+        noise = torch.where(greedy, 0.0, self._gumbel(stream, scores.shape[1]))
+        return torch.where(scores >= best.gather(1, last), scores + noise, -torch.inf).argmax(dim=1)
+
+    def _gumbel(self, stream: int, card: int) -> torch.Tensor:
+        """Gumbel(0, 1) noise [B, card]: a function of the row's seed and tick, the stream and the token."""
+        bits = _mix(self._keys[:, stream, None] ^ self._token_bits[:card]) & 0x7FFFFF
+        uniform = (bits.float() + 0.5) / 2**23  # never 0 or 1 in float32
+        return -torch.log(-torch.log(uniform))
 
 
 def _seed(given: int | None) -> int:
     return secrets.randbits(63) if given is None else given
-
-
-def _gumbel(seed: torch.Tensor, tick: torch.Tensor, stream: int, tokens: torch.Tensor) -> torch.Tensor:
-    """Gumbel(0, 1) noise [B, k] that depends on nothing but its arguments: seed [B], tick [B], tokens [B, k]."""
-    key = _mix(_mix(_mix(seed & _LOW) ^ (seed >> 32)) ^ (tick * 64 + stream))
-    bits = _mix(key[:, None] ^ _mix(tokens + 1)) & 0x7FFFFF
-    uniform = (bits.float() + 0.5) / 2**23  # never 0 or 1 in float32
-    return -torch.log(-torch.log(uniform))
 
 
 _LOW = 0xFFFFFFFF

@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 def sampler(*seats: Sampling, defaults: Defaults | None = None) -> SeatSampler:
-    made = SeatSampler(len(seats), defaults or Defaults(), CPU)
+    made = SeatSampler(len(seats), defaults or Defaults(), 256, CPU)
     for row, sampling in enumerate(seats):
         made.seat(row, sampling)
     return made
