@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from duplex.config import from_dict
+from duplex.engine.seats import Seats
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from duplex.session import (
     Agent,
-    AtCapacity,
     Capabilities,
     Interrupted,
     Note,
@@ -57,32 +57,15 @@ class ScriptedConfig:
                 raise ValueError(f"{name} must be at least {floor:g}: only then is the turn's edge known")
 
 
-class _Seats:
-    """Counts who is in."""
-
-    def __init__(self, seats: int) -> None:
-        self._free = seats
-        self.seats = seats
-
-    def take(self) -> None:
-        if not self._free:
-            raise AtCapacity(f"all {self.seats} seats are taken")
-        self._free -= 1
-
-    def give_back(self) -> None:
-        self._free += 1
-
-
 class FakeAgent:
     """Opens sessions of `kind`, one per seat."""
 
     def __init__(self, name: str, kind: type[FakeSession], config: Any) -> None:
         self.capabilities = Capabilities(name=name, full_duplex=True, seats=config.seats)
-        self._kind, self._config, self._seats = kind, config, _Seats(config.seats)
+        self._kind, self._config, self._seats = kind, config, Seats(config.seats)
 
     async def open(self, config: SessionConfig) -> Session:
         refuse(config, self.capabilities)
-        self._seats.take()
         return self._kind(self._config, self.capabilities, self._seats)
 
     async def close(self) -> None:
@@ -92,9 +75,9 @@ class FakeAgent:
 class FakeSession:
     """What both fakes share: the tick check, notes, the seat."""
 
-    def __init__(self, config: Any, can: Capabilities, seats: _Seats) -> None:
+    def __init__(self, config: Any, can: Capabilities, seats: Seats) -> None:
         self._ticks, self._can, self._seats = Ticks("pcm"), can, seats
-        self._open = True
+        self._seat: int | None = seats.take()
         self.prepare(config)
 
     def prepare(self, config: Any) -> None:
@@ -111,9 +94,9 @@ class FakeSession:
         raise cannot(note, self._can)
 
     async def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._seats.give_back()
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            self._seats.give_back(seat)
 
 
 class EchoSession(FakeSession):

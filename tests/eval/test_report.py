@@ -77,8 +77,8 @@ def test_page_stands_alone_and_shows_everything(folders: list[Path], tmp_path: P
 
 def test_every_drawing_is_well_formed(folders: list[Path], tmp_path: Path) -> None:
     compare(folders, tmp_path / "out", MADE)
-    for svg in re.findall(r"<svg.*?</svg>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL):
-        ElementTree.fromstring(svg)
+    drawings = re.findall(r"<svg.*?</svg>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL)
+    assert [ElementTree.fromstring(svg).tag for svg in drawings] == ["svg"] * 5
 
 
 def test_two_folders_of_one_agent_go_by_their_own_names(folders: list[Path], tmp_path: Path) -> None:
