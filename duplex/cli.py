@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("duplex").setLevel(logging.INFO)  # conversations come and go; other libraries only warn
     agents, server = serve_settings(args, read_toml(args.config) if args.config else {})
     from duplex.server import run_server  # after the settings: a typo is answered at once
 

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -15,15 +16,22 @@ from duplex.config import ConfigError
 from duplex.server import run_server
 from tests.server.site import SILENCE_S16, ending
 
-START = (
-    "import sys; from duplex.server import run_server; sys.exit(run_server({'echo': {}}, {'port': 0, 'drain_s': 0.2}))"
-)
+COMMAND = (sys.executable, "-m", "duplex", "serve", "--agent", "echo", "--port", "0", "--config")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A server that does not wait long for its guests."""
+    path = tmp_path / "server.toml"
+    path.write_text("[server]\ndrain_s = 0.2\n")
+    return path
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def server(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """(process, ws address)"""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", START, stdout=asyncio.subprocess.PIPE)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*COMMAND, str(config), stdout=pipe, stderr=pipe)
     assert process.stdout
     try:
         line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
@@ -37,8 +45,8 @@ async def server() -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_server_and_its_conversations_in_order(kind):
-    async with server() as (process, url), aiohttp.ClientSession() as http:
+async def test_a_signal_ends_the_server_and_its_conversations_in_order(kind, config):
+    async with server(config) as (process, url), aiohttp.ClientSession() as http:
         async with http.ws_connect(f"{url}/api/pcm") as client:
             await client.receive(10)
             await client.send_bytes(SILENCE_S16)
@@ -47,6 +55,8 @@ async def test_a_signal_ends_the_server_and_its_conversations_in_order(kind):
             _, code, reason = await ending(client)
         assert (code, reason) == (1001, "the server is shutting down")
         assert await asyncio.wait_for(process.wait(), 20) == 0
+        log = (await process.stderr.read()).decode()
+        assert re.search(r"conversation 1 opened: echo on /api/pcm\n.*conversation 1 closed: 1001 the server is", log)
 
 
 def test_a_server_that_cannot_start_says_why():
