@@ -1,0 +1,277 @@
+"""Who says what when, as data: `plan(seed)` -> Dialogue. No sound; lengths are unknown here, so times are relative.
+
+A line begins `gap_ms` after a word of an earlier line has ended. What the user does is drawn from SCENES; what
+the agent should do about it follows from the scene, and is written into the lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from weights.intents import Intent, Split, intents
+from weights.voices import WHISPERED, Voice, voices
+
+LAST = -1  # the last word of a line
+START = -1  # instead of a line: the start of the dialogue
+
+# What may happen, and its share of all scenes.
+SCENES: dict[str, float] = {
+    "answer": 0.36,  # a question, and its answer
+    "pause": 0.14,  # the user pauses inside a question: the agent waits
+    "interrupt": 0.14,  # the user talks into a long reply: the agent stops, then answers that
+    "backchannel": 0.09,  # "uh-huh" during a long reply: the agent goes on
+    "listening": 0.05,  # the user talks for long: "I see" from the agent in a pause of his
+    "aside": 0.06,  # the user talks to somebody else: nothing
+    "background": 0.05,  # another voice, far away: nothing
+    "noise": 0.02,  # a bang or a hiss: nothing
+    "correction": 0.06,  # "no, I meant ...": the answer to what was meant
+    "silence": 0.03,  # nobody says anything for a while
+}
+SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
+WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
+AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
+USER_GAP_MS = (300, 2500)
+PAUSE_MS = (250, 1000)
+SNR_DB = (0.0, 40.0)
+LEVEL_DB = (-12.0, 6.0)
+
+# Every fourth of these is for the test set alone.
+BACKCHANNELS = ("Uh-huh.", "Yeah.", "Okay.", "Oh yes.", "Right.", "I see.", "Yes.", "Sure.")
+INTERRUPTIONS = ("Wait, ", "Stop, ", "", "Hold on, ", "Sorry, ", "No, ", "Okay, but ", "Excuse me, ")
+OPENINGS = ("", "Hey, ", "", "Listen, ", "So, ", "Okay, ", "", "Well, ")
+CORRECTIONS = ("No, I meant {x}.", "Sorry, I meant {x}.", "I meant {x}.", "Wait, rather {x}.")
+ASIDES = (
+    *("Mom, I am on the phone.", "Dinner is in the kitchen, Peter.", "Close the door, Anna, it is cold."),
+    *("Tom, take the dog out.", "Yes darling, I will come in a minute.", "Leave your shoes outside, Ben."),
+    *("No Lisa, the blue cup is yours.", "Give that back to your sister, Max.", "Paul, did you feed the cat?"),
+    *("Mary, somebody is at the door.", "Sam, turn the music down.", "Kids, put your coats on."),
+)
+TALES = (
+    *("I went to the market this morning.", "It was raining and I had no umbrella.", "Then I met my old neighbour."),
+    *("My brother came to visit us.", "We walked along the river for an hour.", "The bus was late again."),
+    *("There was a long queue at the bakery.", "I bought some apples and a fresh loaf.", "My shoes were wet."),
+    *("We talked about the old days.", "In the end I took a taxi.", "Nobody was at home when I came back."),
+)
+AGENT_BACKCHANNELS = ("I see.", "Right.", "Okay.")
+GREETING = "Hello, I am Nano. How can I help you?"
+
+Kind = Literal["question", "reply", "interruption", "backchannel", "aside", "background", "noise", "tale", "greeting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One utterance of one party, or a noise (text ""), which begins `gap_ms` after word `word` of line `after`."""
+
+    who: Literal["user", "agent", "other"]
+    kind: Kind
+    text: str
+    scene: str
+    after: int = START  # index of an earlier line
+    word: int = LAST  # index into that line's text.split()
+    gap_ms: int = 0
+    intent: str = ""
+    expect: str = ""  # the slot's answer, where there is one
+    pauses: tuple[tuple[int, int], ...] = ()  # (after this word, ms)
+    stops: int | None = None  # the agent's line that this one brings to an end
+    level_db: float = 0.0  # relative to the channel's level
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How the user reaches the agent."""
+
+    level_db: float  # of speech, relative to the agent's
+    snr_db: float  # of speech over a steady noise
+    tilt: float  # of the noise's amplitude: 0 white, 1 brown
+    room_ms: int  # reverberation time, 0 for none
+    telephone: bool  # 300 to 3,400 Hz
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """Everything that `weights.synth.render` needs; equal plans give equal bytes."""
+
+    seed: int
+    split: Split
+    voice: Voice
+    other: Voice  # who is heard in the background
+    channel: Channel
+    lines: tuple[Line, ...]
+    rest_ms: int  # silence after the last line
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan(seed: int, split: Split = "train", seconds: float = 45.0, greeting: float = 0.0) -> Dialogue:
+    """A dialogue of roughly `seconds`. `greeting` is the share of dialogues that the agent opens by itself."""
+    rng = Random(f"{split} {seed}")
+    draft = _Draft(rng, split)
+    voice, other = rng.sample(voices(split), 2)
+    if rng.random() < WHISPER_SHARE:
+        voice = Voice(voice.engine, voice.speed, WHISPERED, voice.formant)
+    channel = _channel(rng)
+    quiet = rng.random() < SILENT_SHARE
+    if rng.random() < greeting:
+        draft.add("agent", "greeting", GREETING, gap_ms=500)
+    shares = {name: share for name, share in SCENES.items() if not quiet or name in _QUIET}
+    while draft.seconds < seconds:
+        draft.scene = rng.choices(list(shares), list(shares.values()))[0]
+        _PLAYED[draft.scene](draft)
+    rest_ms = round(draft.idle_ms) + rng.randint(1500, 3000)
+    return Dialogue(seed, split, voice, other, channel, tuple(draft.lines), rest_ms)
+
+
+def _channel(rng: Random) -> Channel:
+    return Channel(
+        level_db=round(rng.uniform(*LEVEL_DB), 1),
+        snr_db=round(rng.uniform(*SNR_DB), 1),
+        tilt=round(rng.random(), 2),
+        room_ms=rng.randint(80, 400) if rng.random() < ROOM_SHARE else 0,
+        telephone=rng.random() < TELEPHONE_SHARE,
+    )
+
+
+@dataclass(slots=True)
+class _Draft:
+    rng: Random
+    split: Split
+    lines: list[Line] = field(default_factory=list)
+    scene: str = ""
+    seconds: float = 0.0  # a guess
+    idle_ms: float = 0.0  # silence owed before the next line
+    tail: int = START  # the line that the next scene follows
+
+    def add(self, who: Any, kind: Kind, text: str, gap_ms: int | None = None, **more: Any) -> int:
+        """Append a line -> its index. Without `after` it follows the tail, and the silence that is owed."""
+        if "after" not in more:
+            gap_ms = (self.rng.randint(*USER_GAP_MS) if gap_ms is None else gap_ms) + round(self.idle_ms)
+            self.idle_ms = 0
+            more["after"] = self.tail
+        self.lines.append(Line(who, kind, text, self.scene, gap_ms=gap_ms or 0, **more))
+        self.seconds += 0.5 + 0.33 * len(text.split()) + (gap_ms or 0) / 1000
+        if kind != "backchannel":
+            self.tail = len(self.lines) - 1
+        return len(self.lines) - 1
+
+    def reply(self, intent: Intent, slot: tuple[str, str]) -> int:
+        gap_ms = self.rng.randint(*AGENT_GAP_MS)
+        text = intent.answered(slot)
+        return self.add("agent", "reply", text, gap_ms, after=self.tail, intent=intent.name, expect=slot[1])
+
+    def question(self, wanted: Callable[[Intent], bool] = lambda _: True) -> tuple[Intent, tuple[str, str], str]:
+        """An intent, a slot, and the words in which the user asks."""
+        intent = self.rng.choice([intent for intent in intents().values() if wanted(intent)])
+        slot = self.rng.choice(intent.slots)
+        return intent, slot, intent.asked(self.rng.choice(intent.wordings_of(self.split)), slot)
+
+    def pick(self, texts: tuple[str, ...]) -> str:
+        """One of `texts` that this split may use."""
+        return self.rng.choice([t for i, t in enumerate(texts) if (i % 4 == 3) == (self.split == "test")])
+
+
+def _after_opening(opening: str, text: str) -> str:
+    return opening + (text if not opening or text.startswith(("I ", "I'")) else text[0].lower() + text[1:])
+
+
+def _answer(d: _Draft) -> None:
+    intent, slot, text = d.question()
+    d.add("user", "question", _after_opening(d.pick(OPENINGS), text), intent=intent.name, expect=slot[1])
+    d.reply(intent, slot)
+
+
+def _pause(d: _Draft) -> None:
+    intent, slot, text = d.question(lambda i: all(len(w.split()) >= 4 for w in i.wordings_of(d.split)))
+    pause = (d.rng.randint(1, len(text.split()) - 2), d.rng.randint(*PAUSE_MS))
+    d.add("user", "question", text, intent=intent.name, expect=slot[1], pauses=(pause,))
+    d.reply(intent, slot)
+
+
+def _long_reply(d: _Draft) -> tuple[int, int]:
+    """Ask for something long -> (index of the reply, how many words it has)."""
+    intent, slot, text = d.question(lambda i: i.is_long)
+    d.add("user", "question", text, intent=intent.name)
+    reply = d.reply(intent, slot)
+    return reply, len(d.lines[reply].text.split())
+
+
+def _interrupt(d: _Draft) -> None:
+    reply, n = _long_reply(d)
+    intent, slot, text = d.question(lambda i: not i.is_long)
+    text = _after_opening(d.pick(INTERRUPTIONS), text)
+    place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply}
+    d.add("user", "interruption", text, 0, intent=intent.name, expect=slot[1], **place)
+    d.reply(intent, slot)
+
+
+def _backchannel(d: _Draft) -> None:
+    reply, n = _long_reply(d)
+    for word in sorted(d.rng.sample(range(4, n - 4, 8), d.rng.randint(1, 2))):
+        text, level_db = d.pick(BACKCHANNELS), round(d.rng.uniform(-9, -2), 1)
+        d.add("user", "backchannel", text, d.rng.randint(0, 200), after=reply, word=word, level_db=level_db)
+
+
+def _listening(d: _Draft) -> None:
+    told = d.rng.sample(TALES, d.rng.randint(2, 4))
+    intent, slot, text = d.question(lambda i: not i.is_long)
+    ends = [sum(len(t.split()) for t in told[: i + 1]) - 1 for i in range(len(told))]
+    pauses = tuple((end, d.rng.randint(1100, 1600)) for end in ends)
+    turn = d.add("user", "tale", f"{' '.join(told)} {text}", intent=intent.name, expect=slot[1], pauses=pauses)
+    for end in sorted(d.rng.sample(ends, d.rng.randint(1, len(ends)))):
+        gap_ms = d.rng.randint(*AGENT_GAP_MS)
+        d.add("agent", "backchannel", d.rng.choice(AGENT_BACKCHANNELS), gap_ms, after=turn, word=end)
+    d.reply(intent, slot)
+
+
+def _aside(d: _Draft) -> None:
+    d.add("user", "aside", d.pick(ASIDES), level_db=-3.0)
+    d.idle_ms += d.rng.randint(500, 3000)
+
+
+def _background(d: _Draft) -> None:
+    text = d.rng.choice((d.question()[2], f"{d.rng.choice(TALES)} {d.rng.choice(TALES)}"))
+    d.add("other", "background", text, level_db=round(d.rng.uniform(-26, -18), 1))
+    d.idle_ms += d.rng.randint(500, 2000)
+
+
+def _noise(d: _Draft) -> None:
+    d.add("user", "noise", "", level_db=round(d.rng.uniform(-20, 0), 1))
+    d.idle_ms += d.rng.randint(500, 3000)
+
+
+def _correction(d: _Draft) -> None:
+    intent, slot, text = d.question(lambda i: len(i.slots) > 1 and i.name != "repeat")
+    meant = d.rng.choice([other for other in intent.slots if other != slot])
+    fix = d.pick(CORRECTIONS).format(x=meant[0])
+    known: dict[str, Any] = {"intent": intent.name, "expect": meant[1]}
+    if d.rng.random() < 0.5:  # in one breath
+        d.add("user", "question", f"{text} {fix}", **known)
+    else:
+        d.add("user", "question", text, intent=intent.name, expect=slot[1])
+        d.reply(intent, slot)
+        d.add("user", "question", fix, d.rng.randint(200, 1000), **known)
+    d.reply(intent, meant)
+
+
+def _silence(d: _Draft) -> None:
+    idle_ms = d.rng.randint(5_000, 15_000)
+    d.idle_ms += idle_ms
+    d.seconds += idle_ms / 1000
+
+
+_PLAYED: dict[str, Callable[[_Draft], None]] = {
+    "answer": _answer,
+    "pause": _pause,
+    "interrupt": _interrupt,
+    "backchannel": _backchannel,
+    "listening": _listening,
+    "aside": _aside,
+    "background": _background,
+    "noise": _noise,
+    "correction": _correction,
+    "silence": _silence,
+}
+_QUIET = {"aside", "background", "noise", "silence"}
