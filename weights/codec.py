@@ -1,0 +1,84 @@
+"""Mimi as something to train: built by the stock loader's code, well initialised, run with or without its quantiser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from moshi.models import loaders
+from moshi.models.compression import MimiModel
+from moshi.quantization.core_vq import EuclideanCodebook
+from torch import nn
+
+_GAIN = 1.2  # over sqrt(fan in): with PyTorch's default the signal dies on its way and one code is used
+_FIRST, _LAST = 10.0, 0.04  # speech has a deviation of about 0.07, the layers want 1
+
+
+@dataclass(frozen=True)
+class Pass:
+    audio: torch.Tensor  # [B, n]
+    semantic: torch.Tensor  # [B, dimension, T]: what the first codebook alone passes on
+    codes: torch.Tensor | None  # [B, K, T]
+    commitment: torch.Tensor  # []
+
+
+def build(config: Mapping[str, Any], seed: int) -> MimiModel:
+    """A new codec of a `mimi_config`, on the CPU."""
+    torch.manual_seed(seed)
+    mimi = loaders.get_mimi(None, dict(config), num_codebooks=config["quantizer"]["n_q"])
+    for module in mimi.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.ConvTranspose1d):
+            nn.init.normal_(module.weight, std=_GAIN / math.sqrt(_fan_in(module)))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        _convolutions(mimi.encoder)[0].weight.mul_(_FIRST)
+        _convolutions(mimi.decoder)[-1].weight.mul_(_LAST)
+    return mimi
+
+
+def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool) -> Pass:
+    """[B, n], n in whole frames. Without quantiser its projections are still used, so that they learn where to meet."""
+    latent = mimi._encode_to_unquantized_latent(pcm[:, None])  # [B, dimension, T]
+    first, rest = mimi.quantizer.rvq_first, mimi.quantizer.rvq_rest
+    if quantise:
+        a, b = first(latent, mimi.frame_rate), rest(latent, mimi.frame_rate)
+        semantic, acoustic, codes = a.x, b.x, torch.cat([a.codes, b.codes], dim=1)
+        levels = mimi.num_codebooks
+        commitment = (a.penalty + b.penalty * (levels - 1)) / levels
+    else:
+        semantic = first.output_proj(first.input_proj(latent))
+        acoustic = rest.output_proj(rest.input_proj(latent))
+        codes, commitment = None, latent.new_zeros(())
+    return Pass(_decoded(mimi, semantic + acoustic)[:, : pcm.shape[1]], semantic, codes, commitment)
+
+
+def set_step(mimi: MimiModel, n: int) -> None:
+    """Make step `n` a function of what a checkpoint holds: not of the codebooks' own countdown to their next search for
+    unused codes, nor of a table that evaluation left in their cache before they were initialised."""
+    for module in mimi.modules():
+        if isinstance(module, EuclideanCodebook):
+            module._embedding = None
+            module._next_unused_check = module.check_unused_every - n % module.check_unused_every
+
+
+def _decoded(mimi: MimiModel, quantised: torch.Tensor) -> torch.Tensor:
+    latent = mimi._to_encoder_framerate(quantised)
+    if mimi.decoder_transformer is not None:
+        (latent,) = mimi.decoder_transformer(latent)
+    return mimi.decoder(latent)[:, 0]
+
+
+def _convolutions(part: nn.Module) -> list[nn.Conv1d]:
+    return [module for module in part.modules() if isinstance(module, nn.Conv1d)]
+
+
+def _fan_in(module: nn.Linear | nn.Conv1d | nn.ConvTranspose1d) -> float:
+    """How many inputs one output sums."""
+    if isinstance(module, nn.Linear):
+        return module.in_features
+    taps = module.kernel_size[0] / (module.stride[0] if isinstance(module, nn.ConvTranspose1d) else 1)
+    return module.in_channels / module.groups * taps
