@@ -35,7 +35,7 @@ WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
-SNR_DB = (0.0, 40.0)
+WORST_SNR_DB, BEST_SNR_DB = 0.0, 40.0  # the better the likelier: one in sixteen is below 10 dB
 LEVEL_DB = (-12.0, 6.0)
 
 # Every fourth of these is for the test set alone.
@@ -128,7 +128,7 @@ def plan(seed: int, split: Split = "train", seconds: float = 45.0, greeting: flo
 def _channel(rng: Random) -> Channel:
     return Channel(
         level_db=round(rng.uniform(*LEVEL_DB), 1),
-        snr_db=round(rng.uniform(*SNR_DB), 1),
+        snr_db=round(rng.triangular(WORST_SNR_DB, BEST_SNR_DB, BEST_SNR_DB), 1),
         tilt=round(rng.random(), 2),
         room_ms=rng.randint(80, 400) if rng.random() < ROOM_SHARE else 0,
         telephone=rng.random() < TELEPHONE_SHARE,

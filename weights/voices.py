@@ -6,7 +6,7 @@ independently, so its one voice gives many speakers. Another synthesiser is one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, product
@@ -91,10 +91,10 @@ class HibariSpeaker:
         ]
         return trimmed(np.concatenate([pcm for pcm, _ in parts]), words)
 
-    def words_and_sounds(self, sentence: str) -> tuple[list[str], list[str]]:
+    def words_and_sounds(self, sentence: str) -> tuple[Sequence[str], Sequence[str]]:
         """The written words and the phonemes of the spoken ones; equal in number where timing is exact."""
-        sounds: list[str] = " ".join(self._hibari.phonemize(sentence)).split()
-        return sentence.split(), sounds
+        sounds: str = " ".join(self._hibari.phonemize(sentence))
+        return sentence.split(" "), sounds.split(" ")
 
     def _sentence(self, sentence: str, voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, list[Word]]:
         phonemes = " ".join(self._hibari.phonemize(sentence))
