@@ -43,7 +43,8 @@ def build(config: Mapping[str, Any], seed: int) -> MimiModel:
 def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool) -> Pass:
     """[B, n], n in whole frames. Without quantiser its projections are still used, so that they learn where to meet."""
     latent = mimi._encode_to_unquantized_latent(pcm[:, None])  # [B, dimension, T]
-    first, rest = mimi.quantizer.rvq_first, mimi.quantizer.rvq_rest
+    split: Any = mimi.quantizer
+    first, rest = split.rvq_first, split.rvq_rest
     if quantise:
         a, b = first(latent, mimi.frame_rate), rest(latent, mimi.frame_rate)
         semantic, acoustic, codes = a.x, b.x, torch.cat([a.codes, b.codes], dim=1)
@@ -61,7 +62,7 @@ def set_step(mimi: MimiModel, n: int) -> None:
     unused codes, nor of a table that evaluation left in their cache before they were initialised."""
     for module in mimi.modules():
         if isinstance(module, EuclideanCodebook):
-            module._embedding = None
+            module.register_buffer("_embedding", None, persistent=False)
             module._next_unused_check = module.check_unused_every - n % module.check_unused_every
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -90,7 +91,7 @@ def matching_loss(real: list[list[torch.Tensor]], fake: list[list[torch.Tensor]]
 
 
 def _tower(channels: int) -> nn.ModuleList:
-    wide = {"kernel_size": (9, 3), "padding": (4, 1)}
+    wide: dict[str, Any] = {"kernel_size": (9, 3), "padding": (4, 1)}
     layers = [nn.Conv2d(2, channels, **wide)]
     layers += [nn.Conv2d(channels, channels, stride=(2, 1), **wide) for _ in range(3)]
     layers += [nn.Conv2d(channels, 1, kernel_size=3, padding=1)]

@@ -108,7 +108,8 @@ class MimiTrainee:
         self.mimi.eval()
         numbers = self._clips.held_out_segments(count=16, frames=48)
         pcm = self._tensor(self._clips.pcm(numbers))
-        made = reconstruct(self.mimi, pcm, bool(self.mimi.quantizer.rvq_first.vq.layers[0].initialized))
+        quantizer: Any = self.mimi.quantizer
+        made = reconstruct(self.mimi, pcm, bool(quantizer.rvq_first.vq.layers[0].initialized))
         losses = self._losses(made, pcm, numbers)
         found = {f"held_out_{name}": round(losses[name].item(), 5) for name in ("mel", "semantic") if name in losses}
         if made.codes is None:
@@ -172,7 +173,7 @@ def augmented(pcm: np.ndarray, how: Augment, rng: np.random.Generator) -> np.nda
     for row in np.flatnonzero(rng.random(len(pcm)) < how.share):
         noise = coloured(rng, pcm.shape[1], slope=float(rng.uniform(0, 2)))
         loudness = max(float(pcm[row].std()), 1e-3)  # even silence gets some
-        row_noise = noise * loudness * 10 ** (-rng.uniform(*how.snr_db) / 20)
+        row_noise = noise * loudness * 10 ** (-rng.uniform(how.snr_db[0], how.snr_db[1]) / 20)
         out[row] = (pcm[row] + row_noise) * 10 ** (rng.uniform(-how.gain_db, how.gain_db) / 20)
     return out
 
