@@ -6,6 +6,7 @@ slot, so that the agent's voice says it in one way only. The last wording of eve
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -67,6 +68,11 @@ def sentences(text: str) -> list[str]:
         else:
             out.append(word)
     return out
+
+
+def held_out_sentence(text: str) -> bool:
+    """One in twenty of the agent's sentences is never trained on by the codec, to be judged by."""
+    return zlib.crc32(text.encode()) % 20 == 0
 
 
 @cache

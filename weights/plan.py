@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any, Literal
 
+from weights.air import Channel
 from weights.intents import Intent, Split, intents
 from weights.voices import WHISPERED, Voice, voices
 
@@ -77,17 +78,6 @@ class Line:
     pauses: tuple[tuple[int, int], ...] = ()  # (after this word, ms)
     stops: int | None = None  # the agent's line that this one brings to an end
     level_db: float = 0.0  # relative to the channel's level
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """How the user reaches the agent."""
-
-    level_db: float  # of speech, relative to the agent's
-    snr_db: float  # of speech over a steady noise
-    tilt: float  # of the noise's amplitude: 0 white, 1 brown
-    room_ms: int  # reverberation time, 0 for none
-    telephone: bool  # 300 to 3,400 Hz
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,25 +12,24 @@ from __future__ import annotations
 import argparse
 import wave
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 from rich.progress import Progress
-from scipy.signal import butter, fftconvolve, sosfilt
 
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, Frame
 from duplex.recording import Recording, RecordingWriter
+from weights.air import SPEECH_RMS, hiss, transformed
 from weights.intents import Split, sentences
-from weights.plan import START, Channel, Dialogue, Line, plan
+from weights.plan import START, Dialogue, Line, plan
 from weights.voices import AGENT, Clip, Word, speaker
 
 STOP_TICKS = 3  # an interrupted agent is silent so many whole ticks after the tick in which the user began
 FADE_SAMPLES = SAMPLE_RATE // 20
 SENTENCE_GAP_TICKS = 2
-SPEECH_RMS = 0.07  # the agent's, and the user's at 0 dB
 
 
 @dataclass(slots=True, eq=False)
@@ -152,7 +151,7 @@ def _user_clip(dialogue: Dialogue, line: Line, index: int) -> Clip:
 
 def _levelled(clip: Clip, gain: float) -> Clip:
     rms = float(np.sqrt(np.mean(np.square(clip.pcm, dtype=np.float64))))
-    return Clip((clip.pcm * (SPEECH_RMS * gain / rms)).astype(np.float32), clip.words)
+    return replace(clip, pcm=(clip.pcm * (SPEECH_RMS * gain / rms)).astype(np.float32))
 
 
 def _paused(clip: Clip, word: int, length: int) -> Clip:
@@ -170,7 +169,7 @@ def _bang(rng: np.random.Generator) -> np.ndarray:
     """Something that is not speech: a burst of coloured noise, 50 to 800 ms."""
     n = int(rng.integers(SAMPLE_RATE // 20, SAMPLE_RATE * 8 // 10))
     decay = np.exp(-np.linspace(0, rng.uniform(1, 8), n))
-    return (_hiss(n, rng.random(), rng) * decay * SPEECH_RMS).astype(np.float32)
+    return (hiss(n, rng.random(), rng) * decay * SPEECH_RMS).astype(np.float32)
 
 
 # --- through which air ------------------------------------------------------------------------------------------------
@@ -184,38 +183,6 @@ def user_channel(dialogue: Dialogue, placed: list[Placed], samples: int) -> np.n
         if p.line.who != "agent":
             pcm[p.begin : p.end] += p.clip.pcm
     return np.clip(transformed(pcm, dialogue.channel, rng), -1, 1).reshape(-1, FRAME_SAMPLES)
-
-
-def transformed(pcm: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
-    """float32 [n] -> the same as it arrives: room, then noise, then the line."""
-    if channel.room_ms:
-        pcm = fftconvolve(pcm, _room(channel.room_ms, rng))[: len(pcm)]
-    noise_rms = SPEECH_RMS * 10 ** ((channel.level_db - channel.snr_db) / 20)
-    pcm = pcm + _hiss(len(pcm), channel.tilt, rng) * noise_rms
-    if channel.telephone:
-        pcm = np.asarray(sosfilt(butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE, output="sos"), pcm))
-    return np.asarray(pcm, np.float32)
-
-
-def _room(rt60_ms: int, rng: np.random.Generator) -> np.ndarray:
-    """An impulse response: the direct sound, and noise that falls by 60 dB in `rt60_ms`."""
-    n = _samples(rt60_ms)
-    tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
-    tail[: SAMPLE_RATE // 500] = 0
-    response = tail * (rng.uniform(0.2, 0.7) / np.sqrt(np.sum(tail**2)))
-    response[0] = 1.0
-    return response
-
-
-def _hiss(samples: int, tilt: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise of RMS 1 whose amplitude falls with frequency to the power of `tilt`."""
-    if not samples:
-        return np.zeros(0)
-    size = 1 << (samples - 1).bit_length()
-    shape = np.maximum(np.arange(size // 2 + 1) / size * SAMPLE_RATE, 50.0) ** -tilt
-    shape[0] = 0
-    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(size)) * shape, size)[:samples]
-    return noise / max(float(noise.std()), 1e-9)
 
 
 def agent_channel(placed: list[Placed], ticks: int) -> tuple[np.ndarray, list[str]]:

@@ -19,6 +19,7 @@ from hibari.voices import voice_path
 
 from duplex.turns import ENERGY_HOP_SAMPLES, levels_db
 from weights.intents import Split
+from weights.phones import class_of
 
 WHISPERED = 0.0  # a pitch: no vocal folds, breath alone
 PITCHES = (0.5, 0.58, 0.66, 0.74, 0.82, 0.9, 1.1, 1.2, 1.32, 1.45)  # times the agent's
@@ -51,12 +52,21 @@ class Word(NamedTuple):
     end: int
 
 
+class Phone(NamedTuple):
+    """A sound of `weights.phones`, made in [begin, end), in samples."""
+
+    kind: int
+    begin: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """Speech without silence around it: float32 [n] at 24 kHz, and its words, one for each of text.split()."""
 
     pcm: np.ndarray
     words: tuple[Word, ...]
+    phones: tuple[Phone, ...] = ()  # in order, without overlap; () where the engine does not tell
 
 
 class Speaker(Protocol):
@@ -81,29 +91,44 @@ class HibariSpeaker:
 
     def speak(self, text: str, voice: Voice, seed: int) -> Clip:
         """Raises ValueError when nothing in the text can be pronounced."""
+        return self.pair(text, voice, seed)[0]
+
+    def pair(self, text: str, voice: Voice, seed: int, target: Voice | None = None) -> tuple[Clip, np.ndarray]:
+        """The text by `voice`, and by `target` with the very same timing, float32 [n] both; the former where None.
+
+        Raises ValueError when nothing in the text can be pronounced.
+        """
         rng = np.random.default_rng(seed)
-        parts = [self._sentence(text, voice, rng) for text in Hibari.split_sentences(text)]
-        if not parts:
+        heard: list[np.ndarray] = []
+        meant: list[np.ndarray] = []
+        words: list[Word] = []
+        phones: list[Phone] = []
+        at = 0
+        for sentence in Hibari.split_sentences(text):
+            spectrum, letters, ends = self._predicted(sentence, voice.speed)
+            heard.append(_sound(spectrum, voice, rng))
+            meant.append(heard[-1] if target is None else _sound(spectrum, target, np.random.default_rng(0)))
+            words += [Word(w, at + b, at + e) for w, b, e in _words(sentence.split(), letters, ends)]
+            phones += [Phone(k, at + b, at + e) for k, b, e in _phones(letters, ends)]
+            at += len(heard[-1])
+        if not heard:
             raise ValueError(f"nothing to say in {text!r}")
-        starts = np.cumsum([0, *(len(pcm) for pcm, _ in parts)])
-        words = [
-            Word(w, b + int(at), e + int(at)) for at, (_, ws) in zip(starts, parts, strict=False) for w, b, e in ws
-        ]
-        return trimmed(np.concatenate([pcm for pcm, _ in parts]), words)
+        clip, first = trimmed(np.concatenate(heard), words, phones)
+        return clip, np.concatenate(meant)[first : first + len(clip.pcm)].astype(np.float32)
 
     def words_and_sounds(self, sentence: str) -> tuple[Sequence[str], Sequence[str]]:
         """The written words and the phonemes of the spoken ones; equal in number where timing is exact."""
         sounds: str = " ".join(self._hibari.phonemize(sentence))
         return sentence.split(" "), sounds.split(" ")
 
-    def _sentence(self, sentence: str, voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, list[Word]]:
+    def _predicted(self, sentence: str, speed: float) -> tuple[list[np.ndarray], list[str], np.ndarray]:
+        """(spectrum, its letters, where each id ends in samples): id 0 is the silence before."""
         phonemes = " ".join(self._hibari.phonemize(sentence))
-        feeds = {"ids": np.array([self._hibari.ids(phonemes)]), "speed": np.array([voice.speed], np.float32)}
+        feeds = {"ids": np.array([self._hibari.ids(phonemes)]), "speed": np.array([speed], np.float32)}
         outputs: list[Any] = list(self._hibari.sess.run(None, feeds))
         *spectrum, durations = outputs
-        pcm = _sound([part[0] for part in spectrum], voice, rng)
-        known = [c for c in phonemes if c in self._hibari.vocab]
-        return pcm, _words(sentence.split(), known, np.cumsum(durations) * _DURATION_SAMPLES)
+        letters = [c for c in phonemes if c in self._hibari.vocab]
+        return [part[0] for part in spectrum], letters, np.cumsum(durations) * _DURATION_SAMPLES
 
 
 def _as_output(tensor: str) -> bytes:
@@ -151,14 +176,32 @@ def _words(written: list[str], phonemes: list[str], ends: np.ndarray) -> list[Wo
     return out
 
 
-def trimmed(pcm: np.ndarray, words: list[Word]) -> Clip:
-    """From the first audible hop to the last. Raises ValueError when nothing is audible."""
+def _phones(letters: list[str], ends: np.ndarray) -> list[Phone]:
+    """What is no sound itself (stress, length) lengthens the sound before it; a space or a comma is silence."""
+    out: list[Phone] = []
+    for i, letter in enumerate(letters):
+        begin, end = int(ends[i]), int(ends[i + 1])
+        kind = class_of(letter)
+        if kind is not None:
+            out.append(Phone(kind, begin, end))
+        elif letter == "ː" and out:
+            out[-1] = out[-1]._replace(end=end)
+    return out
+
+
+def trimmed(pcm: np.ndarray, words: list[Word], phones: list[Phone]) -> tuple[Clip, int]:
+    """From the first audible hop to the last -> (clip, the first sample). Raises ValueError when nothing is audible."""
     audible = np.flatnonzero(levels_db(pcm) > _AUDIBLE_DBFS) * ENERGY_HOP_SAMPLES
     if not len(audible):
         raise ValueError("the clip is silent")
     begin, end = int(audible[0]), int(audible[-1]) + ENERGY_HOP_SAMPLES
-    inside = [Word(w, *(min(max(at - begin, 0), end - begin) for at in (b, e))) for w, b, e in words]
-    return Clip(pcm[begin:end].astype(np.float32), tuple(inside))
+
+    def inside(at: int) -> int:
+        return min(max(at - begin, 0), end - begin)
+
+    spoken = tuple(Word(w, inside(b), inside(e)) for w, b, e in words)
+    sounds = tuple(Phone(k, inside(b), inside(e)) for k, b, e in phones)
+    return Clip(pcm[begin:end].astype(np.float32), spoken, sounds), begin
 
 
 ENGINES: dict[str, Callable[[], Speaker]] = {"hibari": HibariSpeaker}
