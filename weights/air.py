@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from duplex.frame import SAMPLE_RATE
@@ -37,19 +38,19 @@ def transformed(pcm: np.ndarray, channel: Channel, rng: np.random.Generator) -> 
 def _room(rt60_ms: int, rng: np.random.Generator) -> np.ndarray:
     """An impulse response: the direct sound, and noise that falls by 60 dB in `rt60_ms`."""
     n = round(rt60_ms * SAMPLE_RATE / 1000)
-    tail = rng.standard_normal(n) * 10 ** (-3 * np.arange(n) / n)
+    tail = rng.standard_normal(n, dtype=np.float32) * 10 ** (-3 * np.arange(n) / n)
     tail[: SAMPLE_RATE // 500] = 0
     response = tail * (rng.uniform(0.2, 0.7) / np.sqrt(np.sum(tail**2)))
     response[0] = 1.0
-    return response
+    return response.astype(np.float32)
 
 
 def hiss(samples: int, tilt: float, rng: np.random.Generator) -> np.ndarray:
     """Noise of RMS 1 whose amplitude falls with frequency to the power of `tilt`."""
     if not samples:
-        return np.zeros(0)
-    size = 1 << (samples - 1).bit_length()
-    shape = np.maximum(np.arange(size // 2 + 1) / size * SAMPLE_RATE, 50.0) ** -tilt
+        return np.zeros(0, np.float32)
+    size = next_fast_len(samples, real=True)
+    shape = np.maximum(np.arange(size // 2 + 1, dtype=np.float32) / size * SAMPLE_RATE, 50.0) ** -tilt
     shape[0] = 0
-    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(size)) * shape, size)[:samples]
+    noise = irfft(rfft(rng.standard_normal(size, dtype=np.float32)) * shape, size)[:samples]
     return noise / max(float(noise.std()), 1e-9)

@@ -21,6 +21,7 @@ _FIRST, _LAST = 10.0, 0.04  # speech has a deviation of about 0.07, the layers w
 class Pass:
     audio: torch.Tensor  # [B, n]
     semantic: torch.Tensor  # [B, dimension, T]: what the first codebook alone passes on
+    latent: torch.Tensor  # [B, dimension, T]: what all of them do
     codes: torch.Tensor | None  # [B, K, T]
     commitment: torch.Tensor  # []
 
@@ -54,7 +55,26 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool) -> Pass:
         semantic = first.output_proj(first.input_proj(latent))
         acoustic = rest.output_proj(rest.input_proj(latent))
         codes, commitment = None, latent.new_zeros(())
-    return Pass(_decoded(mimi, semantic + acoustic)[:, : pcm.shape[1]], semantic, codes, commitment)
+    quantised = semantic + acoustic
+    return Pass(_decoded(mimi, quantised)[:, : pcm.shape[1]], semantic, quantised, codes, commitment)
+
+
+def decode_frozen(mimi: MimiModel, pcm: torch.Tensor) -> torch.Tensor:
+    """[B, n] -> [B, n] with encoder and quantiser as they are: only the decoder's side gets gradients."""
+    encoding = [mimi.encoder, mimi.encoder_transformer, mimi.quantizer]
+    for part in encoding:
+        part.eval()
+    with torch.no_grad():
+        quantised = mimi.decode_latent(mimi.encode(pcm[:, None]))
+    return _decoded(mimi, quantised)[:, : pcm.shape[1]]
+
+
+def start_codebooks(mimi: MimiModel, batches: list[torch.Tensor]) -> None:
+    """k-means on all the frames of `batches`, each [B, n]: one batch has fewer than there are codes."""
+    latent = torch.cat([mimi._encode_to_unquantized_latent(pcm[:, None]) for pcm in batches])
+    split: Any = mimi.quantizer
+    for rvq in (split.rvq_first, split.rvq_rest):
+        rvq(latent, mimi.frame_rate)
 
 
 def set_step(mimi: MimiModel, n: int) -> None:

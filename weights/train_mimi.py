@@ -1,10 +1,15 @@
 """Train Mimi, the codec, from a folder of speech:
 
-    python -m weights.train_mimi --data DIR --out DIR --minutes 60
+    python -m weights.bank --out DIR --minutes 300; python -m weights.bank --out TEST --minutes 8 --split test
+    python -m weights.train_mimi --data DIR --held-out TEST --out DIR --minutes 60
 
 Goes on where the last run into the same folder stopped. `OUT/export/` always holds the last checkpoint as the stock
 loader wants it. Settings beyond the flags: `--settings FILE.toml`, `--set KEY=VALUE` (the fields of `Settings`).
-The loss is mel distance + waveform + commitment + semantic distillation; `--adversarial-after N` adds discriminators.
+
+It is a codec of one voice that understands many: whoever speaks and through whatever air, it shall hear the same words
+at the same moments in the agent's own clean voice, and its first codebook shall tell which sounds they are. So the
+tokens of two users who say the same are alike, which is what lets a small language model understand them. The loss is
+mel distance + waveform + commitment + naming the sounds; `--adversarial-after N` adds discriminators.
 """
 
 from __future__ import annotations
@@ -27,91 +32,86 @@ from torch.nn import functional as F
 
 from duplex.config import ConfigError, from_dict, from_flags, read_toml
 from weights import run
-from weights.clips import Clips, NoClips, open_clips
-from weights.codec import build, reconstruct, set_step
+from weights.bank import NoBank
+from weights.codec import Pass, build, decode_frozen, reconstruct, set_step, start_codebooks
 from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss
-from weights.teacher import DIM, Lessons, Whisper, open_lessons
+from weights.phones import CLASSES, SLOTS
+from weights.hearing import Segments, Speech
 
 _CONFIG = Path(__file__).with_name("mimi_config.json")
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Of the input alone, the target stays clean: a codec that takes the noise off the user."""
-
-    share: float = 0.0  # of the segments
-    gain_db: float = 6.0  # either way
-    snr_db: tuple[float, ...] = (0.0, 40.0)  # from, to
+_KMEANS_BATCHES = 24
 
 
 @dataclass(frozen=True)
 class Settings:
-    batch: int = 6  # segments
+    agents: int = 2  # segments of the agent in a batch
+    users: int = 4  # segments of users
     frames: int = 32  # of 80 ms a segment; no less than the transformers' context, or they never learn to use it
     rate: float = 1e-3
     warm_up: int = 100  # steps
     decay_from: int | None = None  # step from which the rate falls to a tenth, for the last part of the training
     decay_steps: int = 3000
-    quantise_from: int = 1200  # step; before it the latents go straight through
+    quantise_from: int = 800  # step; before it the latents go straight through
+    freeze_from: int | None = None  # step from which encoder and codes stay as they are, and only the agent is decoded
     adversarial_after: int | None = None  # step
-    waveform: float = 1.0  # weights of the losses; mel has 1
+    user_mel: float = 0.5  # weights of the losses; the agent's mel distance has 1
+    waveform: float = 1.0
     commitment: float = 1.0
-    semantic: float = 1.0  # 0: no teacher is asked
+    semantic: float = 1.0  # naming the sounds from the first codebook
+    phonetic: float = 0.5  # and from all of them
     deception: float = 0.1
     matching: float = 0.5
-    augment: Augment = field(default_factory=Augment)
     pace: run.Pace = field(default_factory=run.Pace)
     seed: int = 0
     device: str = "cpu"
-    threads: int = 2  # of torch on a CPU; 1 where other work wants the cores
+    threads: int = 2  # of torch on a CPU; 1 where other work wants the cores, or where a resume must be exact
 
     def __post_init__(self) -> None:
         if self.decay_from is not None and self.decay_steps < 1:
             raise ValueError("decay_steps must be at least 1")
-        if len(self.augment.snr_db) != 2:
-            raise ValueError("augment.snr_db is two numbers, from and to")
 
 
 class MimiTrainee:
     """The codec, its optimiser, and what teaches it. See run.Trainee."""
 
-    def __init__(self, config: Mapping[str, Any], settings: Settings, clips: Clips, lessons: Lessons | None) -> None:
-        self._settings, self._clips, self._lessons = settings, clips, lessons
+    def __init__(self, config: Mapping[str, Any], settings: Settings, data: Speech, held_out: Speech) -> None:
+        self._settings, self._data, self._held_out = settings, data, held_out
         self.mimi = build(config, settings.seed).to(settings.device)
-        self._reading = nn.Linear(config["seanet"]["dimension"], DIM).to(settings.device)  # first codebook -> teacher
+        dimension = config["seanet"]["dimension"]
+        self._readers = nn.ModuleDict(
+            {name: nn.Linear(dimension, SLOTS * CLASSES) for name in ("semantic", "phonetic")}
+        ).to(settings.device)
         self._mel = MelDistance().to(settings.device)
-        self._optimiser = _adam([*self.mimi.parameters(), *self._reading.parameters()])
+        self._optimiser = _adam([*self.mimi.parameters(), *self._readers.parameters()])
         self._critics = Critics().to(settings.device) if settings.adversarial_after is not None else None
         self._critics_optimiser = _adam(self._critics.parameters()) if self._critics else None
 
     def step(self, n: int) -> dict[str, float]:
         rng = run.step_rng(self._settings.seed, n)
-        numbers = self._clips.draw(rng, self._settings.batch, self._settings.frames)
-        clean = self._clips.pcm(numbers)
-        target = self._tensor(clean)
         self.mimi.train()
         set_step(self.mimi, n)
-        made = reconstruct(self.mimi, self._tensor(augmented(clean, self._settings.augment, rng)), self._quantises(n))
-        losses = self._losses(made, target, numbers)
-        total = self._weighted(losses)
-        if self._critics and n >= (self._settings.adversarial_after or 0):
-            losses["critics"] = self._improve_critics(made.audio.detach(), target, n)
-            real, fake = self._critics(target), self._critics(made.audio)
-            losses |= {"deception": deception_loss(fake), "matching": matching_loss(real, fake)}
-            total = self._weighted({name: loss for name, loss in losses.items() if name != "critics"})
+        if n == self._settings.quantise_from:
+            self._begin_to_quantise(rng)
+        losses = self._decoding_losses(rng) if self._frozen(n) else self._coding_losses(rng, n)
+        weights = {"mel": 1.0} | {k: v for k, v in vars(self._settings).items() if k in losses}
+        total = torch.stack([weights[name] * loss for name, loss in losses.items() if name in weights]).sum()
         norm = _descend(self._optimiser, total, rate(self._settings, n))
         return {"loss": total.item(), "norm": norm} | {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
     def evaluate(self) -> run.Numbers:
-        """Mel distance and (1 - cosine) on held-out clips, and per codebook the share of codes used and perplexity."""
+        """On voices and sentences never trained on: how often the sound is named rightly (all, and all but silence),
+        mel distance of the agent, and per codebook the share of codes used and perplexity."""
         self.mimi.eval()
-        numbers = self._clips.held_out_segments(count=16, frames=48)
-        pcm = self._tensor(self._clips.pcm(numbers))
-        quantizer: Any = self.mimi.quantizer
-        made = reconstruct(self.mimi, pcm, bool(quantizer.rvq_first.vq.layers[0].initialized))
-        losses = self._losses(made, pcm, numbers)
-        found = {f"held_out_{name}": round(losses[name].item(), 5) for name in ("mel", "semantic") if name in losses}
+        rng = np.random.default_rng(0)
+        speech = self._held_out.draw(rng, agents=6, users=24, frames=48)
+        made = reconstruct(self.mimi, self._tensor(speech.heard), self._quantised())
+        found: dict[str, Any] = {"test_mel": self._mel(made.audio[:6], self._tensor(speech.meant[:6])).item()}
+        for name, logits in self._named(made).items():
+            right = (logits.argmax(-1).cpu().numpy() == speech.phones)[6:]
+            found[f"test_{name}"] = float(right.mean())
+            found[f"test_{name}_sounds"] = float(right[speech.phones[6:] > 0].mean())
+        found = {name: round(value, 4) for name, value in found.items()}
         if made.codes is None:
             return found
         used, perplexity = zip(*(usage(level, self.mimi.cardinality) for level in made.codes.unbind(1)), strict=True)
@@ -120,7 +120,7 @@ class MimiTrainee:
     def parts(self) -> dict[str, run.Tensors]:
         parts: dict[str, run.Tensors] = {
             "mimi": self.mimi.state_dict(),
-            "reading": self._reading.state_dict(),
+            "readers": self._readers.state_dict(),
             "optimiser": run.optimiser_tensors(self._optimiser),
         }
         if self._critics and self._critics_optimiser:
@@ -132,7 +132,7 @@ class MimiTrainee:
         """Raises ValueError when the checkpoint is another model's. Discriminators it lacks begin anew."""
         try:
             self.mimi.load_state_dict(parts["mimi"])
-            self._reading.load_state_dict(parts["reading"])
+            self._readers.load_state_dict(parts["readers"])
         except RuntimeError as error:
             raise ValueError(f"the checkpoint is of another mimi_config; train into another folder: {error}") from None
         run.restore_optimiser(self._optimiser, parts["optimiser"])
@@ -140,50 +140,73 @@ class MimiTrainee:
             self._critics.load_state_dict(parts["critics"])
             run.restore_optimiser(self._critics_optimiser, parts["critics_optimiser"])
 
-    def _quantises(self, n: int) -> bool:
-        return n >= self._settings.quantise_from
+    def _frozen(self, n: int) -> bool:
+        return self._settings.freeze_from is not None and n >= self._settings.freeze_from
 
-    def _losses(self, made: Any, target: torch.Tensor, numbers: np.ndarray) -> dict[str, torch.Tensor]:
-        losses = {"mel": self._mel(made.audio, target), "waveform": F.l1_loss(made.audio, target)}
+    def _quantised(self) -> bool:
+        quantizer: Any = self.mimi.quantizer
+        return bool(quantizer.rvq_first.vq.layers[0].initialized)
+
+    @torch.no_grad()
+    def _begin_to_quantise(self, rng: np.random.Generator) -> None:
+        """k-means finds the codebooks in far more frames than one batch has."""
+        drawn = [self._draw(rng) for _ in range(_KMEANS_BATCHES)]
+        start_codebooks(self.mimi, [self._tensor(speech.heard) for speech in drawn])
+
+    def _coding_losses(self, rng: np.random.Generator, n: int) -> dict[str, torch.Tensor]:
+        """Everything at once: what is meant from what is heard, in the agent's voice, and the name of every sound."""
+        speech, agents = self._draw(rng), self._settings.agents
+        made = reconstruct(self.mimi, self._tensor(speech.heard), n >= self._settings.quantise_from)
+        meant, paired = self._tensor(speech.meant), self._tensor(speech.paired)
+        losses = {
+            "mel": self._mel(made.audio[:agents], meant[:agents]),
+            "waveform": F.l1_loss(made.audio[:agents], meant[:agents]),
+        }
+        if paired[agents:].any():
+            users = agents + paired[agents:].nonzero()[:, 0]
+            losses["user_mel"] = self._mel(made.audio[users], meant[users])
+        phones = self._tensor(speech.phones).long()
+        for name, logits in self._named(made).items():
+            losses[name] = F.cross_entropy(logits.flatten(0, 2), phones.flatten())
         if made.codes is not None:
             losses["commitment"] = made.commitment
-        if self._lessons is not None:
-            lesson, spoken = self._tensor(self._lessons.of(numbers)), self._tensor(numbers >= 0)
-            cosine = F.cosine_similarity(self._reading(made.semantic.transpose(1, 2)), lesson, dim=-1)  # [B, T]
-            losses["semantic"] = ((1 - cosine) * spoken).sum() / spoken.sum()
+        if self._critics and n >= (self._settings.adversarial_after or 0):
+            losses |= self._criticised(made.audio[:agents], meant[:agents], n)
         return losses
 
-    def _weighted(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        weights = {"mel": 1.0} | {k: v for k, v in vars(self._settings).items() if k in losses}
-        return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+    def _decoding_losses(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """The decoder alone, on the agent alone."""
+        settings = self._settings
+        speech = self._data.draw(rng, agents=settings.agents, users=0, frames=settings.frames)
+        meant = self._tensor(speech.meant)
+        made = decode_frozen(self.mimi, meant)
+        losses = {"mel": self._mel(made, meant), "waveform": F.l1_loss(made, meant)}
+        if self._critics:
+            losses |= self._criticised(made, meant, settings.freeze_from or 0)
+        return losses
 
-    def _improve_critics(self, fake: torch.Tensor, real: torch.Tensor, n: int) -> torch.Tensor:
+    def _criticised(self, fake: torch.Tensor, real: torch.Tensor, n: int) -> dict[str, torch.Tensor]:
+        """Improve the discriminators, then ask them."""
         assert self._critics and self._critics_optimiser
-        loss = critic_loss(self._critics(real), self._critics(fake))
+        loss = critic_loss(self._critics(real), self._critics(fake.detach()))
         _descend(self._critics_optimiser, loss, rate(self._settings, n) / 3)
-        return loss.detach()
+        seen, said = self._critics(real), self._critics(fake)
+        return {"critics": loss.detach(), "deception": deception_loss(said), "matching": matching_loss(seen, said)}
+
+    def _named(self, made: Pass) -> dict[str, torch.Tensor]:
+        """Logits [B, T, SLOTS, CLASSES] from the first codebook, and from all."""
+        passed = {"semantic": made.semantic, "phonetic": made.latent}
+        return {
+            name: reader(passed[name].transpose(1, 2)).unflatten(-1, (SLOTS, CLASSES))
+            for name, reader in self._readers.items()
+        }
+
+    def _draw(self, rng: np.random.Generator) -> Segments:
+        settings = self._settings
+        return self._data.draw(rng, agents=settings.agents, users=settings.users, frames=settings.frames)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self._settings.device)
-
-
-def augmented(pcm: np.ndarray, how: Augment, rng: np.random.Generator) -> np.ndarray:
-    """float32 [B, n] -> the same segments, some at another level and with coloured noise."""
-    out = pcm.copy()
-    for row in np.flatnonzero(rng.random(len(pcm)) < how.share):
-        noise = coloured(rng, pcm.shape[1], slope=float(rng.uniform(0, 2)))
-        loudness = max(float(pcm[row].std()), 1e-3)  # even silence gets some
-        row_noise = noise * loudness * 10 ** (-rng.uniform(how.snr_db[0], how.snr_db[1]) / 20)
-        out[row] = (pcm[row] + row_noise) * 10 ** (rng.uniform(-how.gain_db, how.gain_db) / 20)
-    return out
-
-
-def coloured(rng: np.random.Generator, samples: int, slope: float) -> np.ndarray:
-    """Noise of deviation 1 whose power falls with frequency to the power of `slope`: 0 is white, 1 pink, 2 brown."""
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    spectrum /= np.maximum(np.arange(len(spectrum)), samples // 480) ** (slope / 2)  # flat below 50 Hz
-    noise = np.fft.irfft(spectrum, samples)
-    return (noise / noise.std()).astype(np.float32)
 
 
 def rate(settings: Settings, n: int) -> float:
@@ -233,9 +256,9 @@ def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m weights.train_mimi", description="Train Mimi from speech.")
-    parser.add_argument("--data", type=Path, required=True, help="folder of WAVs or Recordings")
+    parser.add_argument("--data", type=Path, required=True, help="folder that weights.bank filled")
+    parser.add_argument("--held-out", type=Path, help="the like with --split test; default: DATA")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, curve and export")
-    parser.add_argument("--cache", type=Path, help="what was computed once per clip; default: OUT/cache")
     parser.add_argument("--config", type=Path, default=_CONFIG, help="mimi_config.json; default: %(default)s")
     parser.add_argument("--minutes", type=float, help="default: 60")
     parser.add_argument("--adversarial-after", type=int, metavar="STEP", help="default: never")
@@ -243,7 +266,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as augment.share=0.5")
     try:
         return _train(parser.parse_args(argv))
-    except (ConfigError, NoClips, ValueError, run.NotFinite) as error:
+    except (ConfigError, NoBank, ValueError, run.NotFinite) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
@@ -251,10 +274,9 @@ def main(argv: list[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> int:
     settings, config = _settings(args), json.loads(args.config.read_text())
     torch.set_num_threads(settings.threads)
-    cache = args.cache or args.out / "cache"
-    clips = open_clips(args.data, cache)
-    lessons = open_lessons(clips, cache, Whisper(settings.threads)) if settings.semantic else None
-    trainee = MimiTrainee(config, settings, clips, lessons)
+    data = Speech.open(args.data)
+    held_out = Speech.open(args.held_out) if args.held_out else data
+    trainee = MimiTrainee(config, settings, data, held_out)
     run.go(trainee, args.out, settings.pace, say=_say)
     _say(f"exported to {export(args.out, config)}")
     return 0

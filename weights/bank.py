@@ -1,0 +1,194 @@
+"""Utterances to train a codec on: `python -m weights.bank --out DIR --minutes M --seed S --split train`.
+
+Two banks in DIR. `user`: many voices, and beside each the agent's own voice saying the same at the same moments, which
+is what the codec shall hear in it. `agent`: the agent's sentences, once each. Both are runs of 80 ms frames in
+memory-mapped files: heard and meant (int16 [F, 1920]), phones (uint8 [F, 4], see `weights.phones`), paired (uint8 [F]).
+The air between user and agent is added in training, anew each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from rich.progress import Progress
+
+from duplex.frame import FRAME_SAMPLES
+from weights.air import SPEECH_RMS
+from weights.intents import Split, held_out_sentence, intents, sentences
+from weights.phones import SLOTS, labels
+from weights.plan import AGENT_BACKCHANNELS, GREETING, plan
+from weights.voices import AGENT, Clip, HibariSpeaker, Voice, speaker, voices
+
+_FILES = {
+    "heard": ("<i2", FRAME_SAMPLES),
+    "meant": ("<i2", FRAME_SAMPLES),
+    "phones": ("u1", SLOTS),
+    "paired": ("u1", 1),
+}
+_SALAD_SHARE = 0.25  # of the users' sentences: words in no order, so that sounds are learnt and not sentences
+_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06  # around a voice; held-out bodies stay apart
+_SILENCE_FRAMES = (2, 9)  # after an utterance
+
+
+class NoBank(Exception):
+    """The folder holds no bank; the message says how to make one."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    heard: np.ndarray
+    meant: np.ndarray
+    phones: np.ndarray
+    paired: np.ndarray
+
+    @classmethod
+    def open(cls, folder: Path) -> Bank:
+        """Map a bank, all of its shards. Raises NoBank."""
+        shards = sorted({path.parent for path in folder.rglob("phones.bin")})
+        if not shards:
+            raise NoBank(f"{folder} holds no utterances; make some: python -m weights.bank --out {folder.parent}")
+        lengths = [min(len(_mapped(shard, name)) for name in _FILES) for shard in shards]  # one may still be growing
+        parts = {n: [_mapped(s, n)[:k] for s, k in zip(shards, lengths, strict=True)] for n in _FILES}
+        return cls(*(part[0] if len(part) == 1 else np.concatenate(part) for part in parts.values()))
+
+    def segments(self, rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
+        """Frame numbers int64 [count, frames] from anywhere. Raises NoBank when the bank is shorter than that."""
+        if len(self.phones) < frames:
+            raise NoBank(f"the bank holds {len(self.phones)} frames, a segment takes {frames}; make a longer one")
+        return rng.integers(len(self.phones) - frames + 1, size=(count, 1)) + np.arange(frames)
+
+
+def make_users(folder: Path, minutes: float, seed: int, split: Split) -> Iterator[float]:
+    """Users' utterances until they last `minutes`. Yields each one's minutes."""
+    rng, made, n = np.random.default_rng((seed, 1)), 0.0, 0
+    with _Writer(folder) as writer:
+        for text in _asked(seed, split):
+            clip, meant, paired = _spoken(text, _voice(rng, split), seed * 1_000_003 + n)
+            frames = writer.append(clip, meant, paired, int(rng.integers(*_SILENCE_FRAMES)), int(rng.integers(1920)))
+            made, n = made + frames / 750, n + 1
+            yield frames / 750
+            if made >= minutes:
+                return
+
+
+def make_agent(folder: Path, held_out: bool) -> Iterator[float]:
+    """Each of the agent's sentences once, as it always says them. Yields each one's minutes."""
+    rng = np.random.default_rng(0)
+    with _Writer(folder) as writer:
+        for text in agent_sentences():
+            if held_out_sentence(text) == held_out:
+                clip = speaker(AGENT.engine).speak(text, AGENT, seed=0)
+                yield writer.append(clip, clip.pcm, True, int(rng.integers(*_SILENCE_FRAMES))) / 750
+
+
+def agent_sentences() -> list[str]:
+    """All that the agent may say, in a fixed order, without repetition."""
+    replies = [intent.answered(slot) for intent in intents().values() for slot in intent.slots]
+    return list(dict.fromkeys(s for text in (GREETING, *AGENT_BACKCHANNELS, *replies) for s in sentences(text)))
+
+
+class _Writer:
+    """Appends frames to the files of one shard."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._files = {name: (folder / f"{name}.bin").open("wb") for name in _FILES}
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def append(self, clip: Clip, meant: np.ndarray, paired: bool, silence: int, offset: int = 0) -> int:
+        """The clip from sample `offset` of a frame on, and silence -> how many frames."""
+        frames = -(-(offset + len(clip.pcm)) // FRAME_SAMPLES) + silence
+        arrays = {
+            "heard": _frames(clip.pcm, offset, frames),
+            "meant": _frames(meant, offset, frames),
+            "phones": labels(((p.kind, offset + p.begin, offset + p.end) for p in clip.phones), frames),
+            "paired": np.full((frames, 1), paired, np.uint8),
+        }
+        for name, array in arrays.items():
+            self._files[name].write(array.tobytes())
+        return frames
+
+
+def _mapped(shard: Path, name: str) -> np.ndarray:
+    kind, width = _FILES[name]
+    flat = np.memmap(shard / f"{name}.bin", kind, "r")
+    return flat[: len(flat) // width * width].reshape(-1, width)
+
+
+def _frames(pcm: np.ndarray, offset: int, frames: int) -> np.ndarray:
+    out = np.zeros(frames * FRAME_SAMPLES, np.float32)
+    out[offset : offset + len(pcm)] = pcm
+    return (np.clip(out, -1, 1) * 32767).astype("<i2")
+
+
+def _asked(seed: int, split: Split) -> Iterator[str]:
+    """What users say, for ever."""
+    rng = np.random.default_rng((seed, 2))
+    words = sorted({w.strip(".,!?:;") for text in _user_texts(0, split, 400) for w in text.split()})
+    index = 0
+    while True:
+        for text in _user_texts(seed * 1_000_000 + index, split, 1):
+            salad = " ".join(rng.choice(words, int(rng.integers(2, 7)))) + "."
+            yield salad if rng.random() < _SALAD_SHARE else text
+        index += 1
+
+
+def _user_texts(first: int, split: Split, count: int) -> list[str]:
+    plans = [plan(first + i, split) for i in range(count)]
+    return [line.text for p in plans for line in p.lines if line.who != "agent" and line.text]
+
+
+def _voice(rng: np.random.Generator, split: Split) -> Voice:
+    known = voices(split)
+    voice = known[int(rng.integers(len(known)))]
+    factors = [float(rng.uniform(1 - s, 1 + s)) for s in (_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD)]
+    return replace(
+        voice, pitch=voice.pitch * factors[0], formant=voice.formant * factors[1], speed=voice.speed * factors[2]
+    )
+
+
+def _spoken(text: str, voice: Voice, seed: int) -> tuple[Clip, np.ndarray, bool]:
+    """(as the user says it, as the agent would, whether the engine can do the latter)."""
+    engine = speaker(voice.engine)
+    if not isinstance(engine, HibariSpeaker):
+        clip = engine.speak(text, voice, seed)
+        return replace(clip, pcm=_levelled(clip.pcm)), np.zeros_like(clip.pcm), False
+    clip, meant = engine.pair(text, voice, seed, target=AGENT)
+    return replace(clip, pcm=_levelled(clip.pcm)), _levelled(meant), True
+
+
+def _levelled(pcm: np.ndarray) -> np.ndarray:
+    return (pcm * (SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(pcm)))), 1e-4))).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m weights.bank", description="Make utterances to train a codec on.")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="of users; the agent's sentences are as many as they are"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="also the name of the shard: two seeds, two processes")
+    parser.add_argument("--split", choices=get_args(Split), default="train")
+    given = parser.parse_args()
+    with Progress() as progress:
+        task = progress.add_task(f"{given.split} users, minutes", total=given.minutes)
+        for minutes in make_users(given.out / "user" / str(given.seed), given.minutes, given.seed, given.split):
+            progress.advance(task, minutes)
+        task = progress.add_task("agent, minutes", total=None)
+        for minutes in make_agent(given.out / "agent", held_out=given.split == "test"):
+            progress.advance(task, minutes)
+
+
+if __name__ == "__main__":
+    main()

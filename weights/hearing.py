@@ -1,0 +1,99 @@
+"""What a codec hears in one training step: segments from the banks, the users through an air that is new each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.fft import irfft, rfft
+
+from duplex.frame import SAMPLE_RATE
+from weights.air import Channel, transformed
+from weights.bank import Bank
+
+_LEVEL_DB = (-14.0, 6.0)  # of users
+_CLEAN_SHARE = 0.15  # of users: no air at all
+_WORST_SNR_DB, _BEST_SNR_DB = 0.0, 40.0  # the better the likelier
+_ROOM_SHARE, _TELEPHONE_SHARE, _COLOUR_SHARE = 0.4, 0.15, 0.5
+_COLOUR_DB = 9.0  # either way, of a microphone or a mouth
+_FAR_SHARE = 0.06  # of users' segments: somebody far away, to be heard as silence
+_FAR_DB = (-28.0, -20.0)
+_BABBLE_SHARE = 0.1  # of users' segments: somebody far away talks too
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """First the agents, then the users."""
+
+    heard: np.ndarray  # float32 [B, n]
+    meant: np.ndarray  # float32 [B, n]: what the codec should make of it
+    phones: np.ndarray  # uint8 [B, T, SLOTS]
+    paired: np.ndarray  # bool [B]: `meant` is known in every frame
+
+
+@dataclass(frozen=True)
+class Speech:
+    """The banks of a folder."""
+
+    agent: Bank
+    user: Bank
+
+    @classmethod
+    def open(cls, folder: Path) -> Speech:
+        """Raises NoBank."""
+        return cls(Bank.open(folder / "agent"), Bank.open(folder / "user"))
+
+    def draw(self, rng: np.random.Generator, agents: int, users: int, frames: int) -> Segments:
+        """A pure function of the generator's state. Raises NoBank."""
+        rows = [self._agent(rng, numbers) for numbers in self.agent.segments(rng, agents, frames)]
+        rows += [self._user(rng, numbers) for numbers in self.user.segments(rng, users, frames)]
+        heard, meant, phones, paired = zip(*rows, strict=True)
+        return Segments(np.stack(heard), np.stack(meant), np.stack(phones), np.array(paired))
+
+    def _agent(self, rng: np.random.Generator, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        pcm = _pcm(self.agent.heard, numbers)
+        return pcm, pcm, self.agent.phones[numbers], True
+
+    def _user(self, rng: np.random.Generator, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        heard, meant, phones = _pcm(self.user.heard, numbers), _pcm(self.user.meant, numbers), self.user.phones[numbers]
+        paired = bool(self.user.paired[numbers].all())
+        if rng.random() < _FAR_SHARE:
+            far = heard * _gain(rng.uniform(*_FAR_DB))
+            return transformed(far, _air(rng, 0.0), rng), np.zeros_like(meant), np.zeros_like(phones), True
+        if rng.random() < _CLEAN_SHARE:
+            return heard, meant, phones, paired
+        level_db = rng.uniform(*_LEVEL_DB)
+        heard = heard * _gain(level_db)
+        if rng.random() < _COLOUR_SHARE:
+            heard = _coloured(heard, rng)
+        if rng.random() < _BABBLE_SHARE:
+            other = self.user.segments(rng, 1, len(numbers))[0]
+            heard = heard + _pcm(self.user.heard, other) * _gain(level_db + rng.uniform(*_FAR_DB) + 6)
+        return transformed(heard, _air(rng, level_db), rng), meant, phones, paired
+
+
+def _pcm(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    return frames[numbers].astype(np.float32).reshape(-1) / 32768
+
+
+def _gain(db: float) -> np.float32:
+    return np.float32(10 ** (db / 20))
+
+
+def _coloured(pcm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Through a smooth random equaliser."""
+    spectrum = rfft(pcm)
+    octaves = np.log2(np.maximum(np.arange(len(spectrum)) / len(spectrum) * SAMPLE_RATE / 2, 60.0) / 60.0)  # 0 to 7.6
+    gain_db = np.interp(octaves, np.linspace(0, 8, 6), rng.uniform(-_COLOUR_DB, _COLOUR_DB, 6))
+    return irfft(spectrum * 10 ** (gain_db / 20), len(pcm)).astype(np.float32)
+
+
+def _air(rng: np.random.Generator, level_db: float) -> Channel:
+    return Channel(
+        level_db=level_db,
+        snr_db=float(rng.triangular(_WORST_SNR_DB, _BEST_SNR_DB, _BEST_SNR_DB)),
+        tilt=float(rng.random()),
+        room_ms=int(rng.integers(80, 400)) if rng.random() < _ROOM_SHARE else 0,
+        telephone=bool(rng.random() < _TELEPHONE_SHARE),
+    )
