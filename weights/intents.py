@@ -102,7 +102,20 @@ def _parsed(line: str) -> Intent:
 
 
 def _sums() -> list[Intent]:
-    asks = ("What is {x}?", "How much is {x}?", "Tell me what {x} is.", "Please work out {x}.")
+    asks = (
+        *("What is {x}?", "How much is {x}?", "Tell me what {x} is.", "What does {x} make?", "Please work out {x}."),
+        *("Can you work out {x}?", "What do you get for {x}?", "{x} is how much?", "Do you know what {x} is?"),
+    )
+    doubles = (
+        *("What is double {x}?", "How much is double {x}?", "Tell me what double {x} is.", "What is twice {x}?"),
+        *("How much is twice {x}?", "Can you double {x} for me?", "Please double {x} for me."),
+        *("Do you know what twice {x} is?", "Tell me what twice {x} is."),
+    )
+    halves = (
+        *("What is half of {x}?", "Tell me half of {x}.", "How much is half of {x}?", "Half of {x}, please."),
+        *("Tell me what half of {x} is.", "Can you work out half of {x}?", "What do you get for half of {x}?"),
+        *("Give me half of {x}.", "Do you know what half of {x} is?"),
+    )
     digits = range(1, 10)
     plus = tuple((f"{number(a)} plus {number(b)}", number(a + b)) for a, b in product(digits, digits))
     minus = tuple((f"{number(a)} minus {number(b)}", number(a - b)) for a, b in product(digits, digits) if a >= b)
@@ -112,10 +125,8 @@ def _sums() -> list[Intent]:
     return [
         *(Intent(name, asks, "{x} is {y}.", slots) for name, slots in (("plus", plus), ("minus", minus))),
         Intent("times", asks, "{x} is {y}.", times),
-        Intent("double", ("What is double {x}?", "Double {x}.", "What is twice {x}?"), "Double {x} is {y}.", double),
-        Intent(
-            "half", ("What is half of {x}?", "Tell me half of {x}.", "Cut {x} in half."), "Half of {x} is {y}.", half
-        ),
+        Intent("double", doubles, "Double {x} is {y}.", double),
+        Intent("half", halves, "Half of {x} is {y}.", half),
     ]
 
 
@@ -124,36 +135,41 @@ def _counts() -> list[Intent]:
     down = tuple((number(n), ", ".join(map(number, range(n, 0, -1)))) for n in range(3, 11))
     after = tuple((number(n), number(n + 1)) for n in range(1, 40))
     before = tuple((number(n + 1), number(n)) for n in range(1, 40))
+    ups = (
+        *("Count to {x}.", "Can you count to {x}?", "Count up to {x}.", "Please count to {x}."),
+        *("Count from one to {x}.", "Now count to {x} for me.", "I want you to count to {x}."),
+        "Let me hear you count to {x}.",
+        "Could you count up to {x}?",
+    )
+    downs = (
+        *("Count down from {x}.", "Count backwards from {x}.", "Can you count down from {x}?"),
+        *("Please count down from {x}.", "Count from {x} down to one.", "Now count backwards from {x}."),
+        *("I want you to count backwards from {x}.", "Could you count backwards from {x}?"),
+        "Let me hear you count down from {x}.",
+    )
     return [
-        Intent("count", ("Count to {x}.", "Can you count to {x}?", "Count up to {x}."), "{y}.", up),
-        Intent(
-            "count_down", ("Count down from {x}.", "Count backwards from {x}.", "Go from {x} to one."), "{y}.", down
-        ),
-        Intent(
-            "number_after",
-            ("Which number comes after {x}?", "What comes after {x}?", "Tell me the number behind {x}."),
-            "After {x} comes {y}.",
-            after,
-        ),
-        Intent(
-            "number_before",
-            ("Which number comes before {x}?", "What comes before {x}?", "Tell me the number ahead of {x}."),
-            "Before {x} comes {y}.",
-            before,
-        ),
+        Intent("count", ups, "{y}.", up),
+        Intent("count_down", downs, "{y}.", down),
+        Intent("number_after", _beside("number", "after"), "After {x} comes {y}.", after),
+        Intent("number_before", _beside("number", "before"), "Before {x} comes {y}.", before),
     ]
 
 
 def _calendar() -> list[Intent]:
     out = []
     for kind, names in (("day", DAYS), ("month", MONTHS)):
-        follows = tuple(zip(names, names[1:] + names[:1], strict=True))
-        after = (f"Which {kind} comes after {{x}}?", f"What {kind} follows {{x}}?", f"Name the {kind} behind {{x}}.")
-        before = (
-            f"Which {kind} comes before {{x}}?",
-            f"What {kind} is before {{x}}?",
-            f"Name the {kind} ahead of {{x}}.",
-        )
-        out.append(Intent(f"{kind}_after", after, "After {x} comes {y}.", follows))
-        out.append(Intent(f"{kind}_before", before, "Before {x} comes {y}.", tuple((y, x) for x, y in follows)))
+        after = tuple(zip(names, names[1:] + names[:1], strict=True))
+        before = tuple((y, x) for x, y in after)
+        out.append(Intent(f"{kind}_after", _beside(kind, "after"), "After {x} comes {y}.", after))
+        out.append(Intent(f"{kind}_before", _beside(kind, "before"), "Before {x} comes {y}.", before))
     return out
+
+
+def _beside(kind: str, side: str) -> tuple[str, ...]:
+    """How to ask for the day, month or number after or before {x}."""
+    return (
+        *(f"Which {kind} comes {side} {{x}}?", f"What {kind} comes {side} {{x}}?", f"Tell me the {kind} {side} {{x}}."),
+        *(f"What is the {kind} {side} {{x}}?", f"Which {kind} is {side} {{x}}?", f"What comes {side} {{x}}?"),
+        *(f"The {kind} {side} {{x}}, please.", f"Do you know the {kind} {side} {{x}}?"),
+        f"Can you tell me which {kind} comes {side} {{x}}?",
+    )

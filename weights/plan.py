@@ -40,21 +40,44 @@ WORST_SNR_DB, BEST_SNR_DB = 0.0, 40.0  # the better the likelier: one in sixteen
 LEVEL_DB = (-12.0, 6.0)
 
 # Every fourth of these is for the test set alone.
-BACKCHANNELS = ("Uh-huh.", "Yeah.", "Okay.", "Oh yes.", "Right.", "I see.", "Yes.", "Sure.")
-INTERRUPTIONS = ("Wait, ", "Stop, ", "", "Hold on, ", "Sorry, ", "No, ", "Okay, but ", "Excuse me, ")
-OPENINGS = ("", "Hey, ", "", "Listen, ", "So, ", "Okay, ", "", "Well, ")
-CORRECTIONS = ("No, I meant {x}.", "Sorry, I meant {x}.", "I meant {x}.", "Wait, rather {x}.")
+BACKCHANNELS = (
+    *("Uh-huh.", "Yeah.", "Okay.", "Oh yes.", "Right.", "I see.", "Yes.", "Okay, sure."),
+    *("Sure.", "Mm-hm.", "Oh.", "Yes, I see.", "Oh, okay.", "Yes, yes.", "Aha.", "Oh, right."),
+    *("Wow.", "Really.", "Nice.", "Oh, nice.", "Good.", "Yeah, yeah.", "Oh, I see.", "Yeah, right."),
+)
+INTERRUPTIONS = (
+    *("Wait, ", "Stop, ", "", "Hold on, ", "Sorry, ", "No, ", "Okay, but ", "", "Wait, wait, ", "But ", ""),
+    *("Sorry, but ", "Stop, stop, ", "Yes, but ", "Hey, ", "No, wait, "),
+)
+OPENINGS = (
+    *("", "Hey, ", "", "", "So, ", "Okay, ", "", "Well, ", "", "Now, ", "", "Listen, ", "", "Nano, ", "And ", ""),
+    *("", "Yes, ", "", "So, okay, "),
+)
+CORRECTIONS = (
+    *("No, I meant {x}.", "Sorry, I meant {x}.", "I meant {x}.", "Wait, I meant {x}.", "I mean {x}.", "No, {x}."),
+    *("Sorry, no, {x}.", "No, I mean {x}.", "I said {x}.", "Wait, no, {x}.", "Oh no, I meant {x}.", "No, I said {x}."),
+)
 ASIDES = (
     *("Mom, I am on the phone.", "Dinner is in the kitchen, Peter.", "Close the door, Anna, it is cold."),
     *("Tom, take the dog out.", "Yes darling, I will come in a minute.", "Leave your shoes outside, Ben."),
     *("No Lisa, the blue cup is yours.", "Give that back to your sister, Max.", "Paul, did you feed the cat?"),
     *("Mary, somebody is at the door.", "Sam, turn the music down.", "Kids, put your coats on."),
+    *("Peter, the soup is on the stove.", "Ben, your bag is in the car.", "Lisa, wash your hands."),
+    *("Anna, your shoes are in the kitchen.", "Max, leave the dog outside.", "Come down, Paul, lunch is ready."),
+    *("Yes Mom, I have fed the cat.", "Tom, put the cup on the table.", "Mary, can you open the window?"),
+    *("Darling, where are my keys?", "Not now, Sam, I am busy.", "Ben, close the window, please."),
+    *("Kids, it is too loud in here.", "Lisa, your brother is outside.", "Anna, please set the table."),
+    "Peter, take your coat with you.",
 )
 TALES = (
     *("I went to the market this morning.", "It was raining and I had no umbrella.", "Then I met my old neighbour."),
     *("My brother came to visit us.", "We walked along the river for an hour.", "The bus was late again."),
     *("There was a long queue at the bakery.", "I bought some apples and a fresh loaf.", "My shoes were wet."),
     *("We talked about the old days.", "In the end I took a taxi.", "Nobody was at home when I came back."),
+    *("My sister has a new flat in the city.", "We had lunch in a small cafe.", "The coffee was almost cold."),
+    *("I lost my keys on the way.", "A friendly woman found them in the park.", "Then the sun came out at last."),
+    *("Our car would not start.", "The shop was already closed.", "So I walked all the way back."),
+    *("I called my mother in the afternoon.", "She is painting her kitchen green.", "We laughed a lot."),
 )
 AGENT_BACKCHANNELS = ("I see.", "Right.", "Okay.")
 GREETING = "Hello, I am Nano. How can I help you?"
