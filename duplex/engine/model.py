@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from moshi.models import loaders
 from moshi.models.compression import MimiModel
-from moshi.models.lm import LMGen, LMModel
-from moshi.utils.compile import no_compile
+from moshi.models.lm import LMGen, LMModel, _LMGenState
+from moshi.utils.compile import CUDAGraphed, no_compile
 
 from duplex.checkpoint import Checkpoint
-from duplex.engine.depth import Depth, fits
+from duplex.engine import depth, temporal
 from duplex.engine.sampling import Defaults, SeatSampler
 from duplex.engine.text import PAD
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
@@ -62,7 +62,7 @@ class Said:
 
 
 class SeatLMGen(LMGen):
-    """LMGen whose text and audio tokens are drawn by a SeatSampler, with our depth transformer where it fits."""
+    """LMGen whose text and audio tokens are drawn by a SeatSampler, with our own transformers where they fit."""
 
     def __init__(self, lm: LMModel, sampler: SeatSampler, rows: int) -> None:
         super().__init__(
@@ -73,9 +73,16 @@ class SeatLMGen(LMGen):
             on_text_hook=self._choose,
         )
         self._sampler = sampler
-        self._depth = Depth(lm, rows) if fits(lm) else None
+        self._depth = depth.Depth(lm, rows) if depth.fits(lm) else None
+        self._temporal = temporal.Temporal(lm) if temporal.fits(lm) else None
         self._logits = torch.empty(0)
         self.last_text = torch.empty(0)  # [B], the text token sampled in the last step
+
+    def _init_streaming_state(self, batch_size: int) -> _LMGenState:
+        state = super()._init_streaming_state(batch_size)
+        if self._temporal is not None:  # on a CPU: there is no graph to make
+            state.graphed_main = CUDAGraphed(self._temporal.step, disable=True)
+        return state
 
     def _keep(self, logits: torch.Tensor) -> None:  # [B, 1, 1, card]
         self._logits = logits[:, 0, 0].float()
