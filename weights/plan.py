@@ -6,14 +6,14 @@ the agent should do about it follows from the scene, and is written into the lin
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any, Literal
 
 from weights.air import Channel
 from weights.intents import Intent, Split, intents
-from weights.voices import WHISPERED, Voice, voices
+from weights.voices import DEFAULT, WHISPERED, Voice, voices
 
 LAST = -1  # the last word of a line
 START = -1  # instead of a line: the start of the dialogue
@@ -119,13 +119,22 @@ class Dialogue:
         return asdict(self)
 
 
-def plan(seed: int, split: Split = "train", seconds: float = 45.0, greeting: float = 0.0) -> Dialogue:
-    """A dialogue of roughly `seconds`. `greeting` is the share of dialogues that the agent opens by itself."""
+def plan(
+    seed: int,
+    split: Split = "train",
+    seconds: float = 45.0,
+    greeting: float = 0.0,
+    engines: Iterable[str] = DEFAULT,
+) -> Dialogue:
+    """A dialogue of roughly `seconds`. `greeting` is the share of dialogues that the agent opens by itself.
+
+    Raises what `weights.voices.voices` raises for its `engines`.
+    """
     rng = Random(f"{split} {seed}")
     draft = _Draft(rng, split)
-    voice, other = rng.sample(voices(split), 2)
-    if rng.random() < WHISPER_SHARE:
-        voice = Voice(voice.engine, voice.speed, WHISPERED, voice.formant)
+    voice, other = rng.sample(voices(split, engines), 2)
+    if voice.engine == "hibari" and rng.random() < WHISPER_SHARE:  # the others cannot
+        voice = replace(voice, pitch=WHISPERED)
     channel = _channel(rng)
     quiet = rng.random() < SILENT_SHARE
     if rng.random() < greeting:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from duplex.recording import Recording, RecordingWriter
 from weights.air import SPEECH_RMS, hiss, transformed
 from weights.intents import Split, sentences
 from weights.plan import START, Dialogue, Line, plan
-from weights.voices import AGENT, Clip, Word, speaker
+from weights.voices import AGENT, DEFAULT, ENGINES, Clip, Word, speaker
 
 STOP_TICKS = 3  # an interrupted agent is silent so many whole ticks after the tick in which the user began
 FADE_SAMPLES = SAMPLE_RATE // 20
@@ -199,12 +199,20 @@ def agent_channel(placed: list[Placed], ticks: int) -> tuple[np.ndarray, list[st
 # --- a set ------------------------------------------------------------------------------------------------------------
 
 
-def make(out: Path, minutes: float, seed: int, split: Split, greeting: float = 0.0) -> Iterator[float]:
+def make(
+    out: Path,
+    minutes: float,
+    seed: int,
+    split: Split,
+    greeting: float = 0.0,
+    engines: Iterable[str] = DEFAULT,
+) -> Iterator[float]:
     """Dialogues in `out` until they last `minutes`; those that are there already count. Yields each one's minutes."""
     made, index = 0.0, 0
     while made < minutes:
         path = out / f"{split}-{seed}-{index:05d}"
-        samples = _length(path) or render(plan(seed * 1_000_000 + index, split, greeting=greeting), path)
+        planned = plan(seed * 1_000_000 + index, split, greeting=greeting, engines=engines)
+        samples = _length(path) or render(planned, path)
         made, index = made + samples / SAMPLE_RATE / 60, index + 1
         yield samples / SAMPLE_RATE / 60
 
@@ -224,10 +232,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=get_args(Split), default="train")
     parser.add_argument("--greeting", type=float, default=0.0, help="share of dialogues that the agent opens")
+    parser.add_argument("--engines", default=",".join(DEFAULT), help=f"of the users' voices, from {','.join(ENGINES)}")
     given = parser.parse_args()
+    engines = given.engines.split(",")
     with Progress() as progress:
         task = progress.add_task(f"{given.split} dialogues, minutes", total=given.minutes)
-        for minutes in make(given.out, given.minutes, given.seed, given.split, given.greeting):
+        for minutes in make(given.out, given.minutes, given.seed, given.split, given.greeting, engines):
             progress.advance(task, minutes)
 
 

@@ -6,80 +6,80 @@ independently, so its one voice gives many speakers. Another synthesiser is one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from hibari import Hibari, dsp
 from hibari.voices import voice_path
 
-from duplex.turns import ENERGY_HOP_SAMPLES, levels_db
+from weights.flite import FliteSpeaker
 from weights.intents import Split
 from weights.phones import class_of
+from weights.speech import WHISPERED, Clip, NoEngine, Phone, Speaker, Voice, Word, trimmed
 
-WHISPERED = 0.0  # a pitch: no vocal folds, breath alone
+__all__ = [
+    "AGENT",
+    "ENGINES",
+    "WHISPERED",
+    "Clip",
+    "NoEngine",
+    "Phone",
+    "Speaker",
+    "Voice",
+    "Word",
+    "speaker",
+    "voices",
+]
+
 PITCHES = (0.5, 0.58, 0.66, 0.74, 0.82, 0.9, 1.1, 1.2, 1.32, 1.45)  # times the agent's
 FORMANTS = (0.82, 0.87, 0.92, 0.97, 1.03, 1.08, 1.13, 1.18)
 SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
+FLITE_PITCHES = (0.75, 0.87, 1.0, 1.15, 1.3)
+BENDS = (0.87, 0.93, 1.0, 1.08, 1.16)  # of the whole sound, where formants cannot be moved by themselves
+DEFAULT = ("hibari",)  # what the project itself depends on
+SHARES = {"hibari": 55, "flite": 30}
 
-_AUDIBLE_DBFS = -50.0  # of a 10 ms hop
 _DURATION_SAMPLES = 600  # one unit of hibari's duration predictor, 25 ms
 _DURATIONS = "/Round_output_0"  # the tensor inside its graph that holds them
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Who speaks. The factors are relative to the engine's own voice; what an engine cannot do it leaves alone."""
-
-    engine: str = "hibari"
-    speed: float = 1.0
-    pitch: float = 1.0
-    formant: float = 1.0
 
 
 AGENT = Voice()
 
 
-class Word(NamedTuple):
-    """A word of the text, spoken in [begin, end), in samples."""
+def voices(split: Split, engines: Iterable[str] = DEFAULT) -> list[Voice]:
+    """The user voices of a split, to be drawn from evenly: an engine that has few is listed as often as its SHARES say.
 
-    text: str
-    begin: int
-    end: int
-
-
-class Phone(NamedTuple):
-    """A sound of `weights.phones`, made in [begin, end), in samples."""
-
-    kind: int
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Clip:
-    """Speech without silence around it: float32 [n] at 24 kHz, and its words, one for each of text.split()."""
-
-    pcm: np.ndarray
-    words: tuple[Word, ...]
-    phones: tuple[Phone, ...] = ()  # in order, without overlap; () where the engine does not tell
+    Raises ValueError for an unknown engine, NoEngine for one that is not installed: other voices would be other data.
+    """
+    wanted = dict.fromkeys(engines)
+    if unknown := wanted.keys() - ENGINES.keys():
+        raise ValueError(f"there is no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+    for engine in wanted.keys() - set(DEFAULT):
+        speaker(engine)
+    lists = {engine: _VOICES[engine](split) for engine in wanted}
+    most = max(len(own) / SHARES[engine] for engine, own in lists.items())
+    return [v for engine, own in lists.items() for v in own * max(1, round(most * SHARES[engine] / len(own)))]
 
 
-class Speaker(Protocol):
-    """A synthesiser. The same arguments give the same samples."""
-
-    def speak(self, text: str, voice: Voice, seed: int) -> Clip: ...
-
-
-def voices(split: Split) -> list[Voice]:
-    """All user voices of a split. A held-out pair of pitch and formant is held out at every speed."""
+def _hibari(split: Split) -> list[Voice]:
+    """A held-out pair of pitch and formant is held out at every speed."""
     pairs = product(enumerate(PITCHES), enumerate(FORMANTS))
     bodies = [(p, f) for (i, p), (j, f) in pairs if ((i + 2 * j) % 5 == 0) == (split == "test")]
     return [Voice("hibari", speed, pitch, formant) for (pitch, formant), speed in product(bodies, SPEEDS)]
+
+
+def _flite(split: Split) -> list[Voice]:
+    """Whole people are held out. rms has one pitch, which bends with the sound."""
+    if split == "test":
+        pairs = [("kal16", p, f) for p, f in product(FLITE_PITCHES, BENDS)]
+        pairs += [("rms", f, f) for f in BENDS] * len(FLITE_PITCHES)
+    else:
+        pairs = [(base, p, f) for base, p, f in product(("awb", "slt", "kal"), FLITE_PITCHES, BENDS)]
+    return [Voice("flite", speed, p, f, base) for (base, p, f), speed in product(pairs, SPEEDS)]
 
 
 class HibariSpeaker:
@@ -189,25 +189,11 @@ def _phones(letters: list[str], ends: np.ndarray) -> list[Phone]:
     return out
 
 
-def trimmed(pcm: np.ndarray, words: list[Word], phones: list[Phone]) -> tuple[Clip, int]:
-    """From the first audible hop to the last -> (clip, the first sample). Raises ValueError when nothing is audible."""
-    audible = np.flatnonzero(levels_db(pcm) > _AUDIBLE_DBFS) * ENERGY_HOP_SAMPLES
-    if not len(audible):
-        raise ValueError("the clip is silent")
-    begin, end = int(audible[0]), int(audible[-1]) + ENERGY_HOP_SAMPLES
-
-    def inside(at: int) -> int:
-        return min(max(at - begin, 0), end - begin)
-
-    spoken = tuple(Word(w, inside(b), inside(e)) for w, b, e in words)
-    sounds = tuple(Phone(k, inside(b), inside(e)) for k, b, e in phones)
-    return Clip(pcm[begin:end].astype(np.float32), spoken, sounds), begin
-
-
-ENGINES: dict[str, Callable[[], Speaker]] = {"hibari": HibariSpeaker}
+ENGINES: dict[str, Callable[[], Speaker]] = {"hibari": HibariSpeaker, "flite": FliteSpeaker}
+_VOICES: dict[str, Callable[[Split], list[Voice]]] = {"hibari": _hibari, "flite": _flite}
 
 
 @cache
 def speaker(engine: str) -> Speaker:
-    """The engine by name, loaded once. Raises KeyError."""
+    """The engine by name, loaded once. Raises KeyError, and NoEngine when it is not installed."""
     return ENGINES[engine]()
