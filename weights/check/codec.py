@@ -1,0 +1,110 @@
+"""The codec alone: agent sentences it never saw, through the stock streaming Mimi and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from duplex.checkpoint import locate
+from duplex.codec import Codec, open_codec
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, frames_of
+from eval.score import Transcriber
+from weights.check.table import Miss, Row
+from weights.check.words import edits, normalised, word_errors
+from weights.intents import held_out_sentence, intents, sentences
+from weights.voices import AGENT, speaker
+
+DNSMOS_HZ = 16_000
+DNSMOS_SAMPLES = int(9.01 * DNSMOS_HZ)
+_DNSMOS_MODEL = "dnsmos_models/sig_bak_ovr.onnx"
+_OVERALL = np.poly1d([-0.06766283, 1.11546468, 0.04602535])  # raw score -> OVRL, as published with the model
+
+
+def held_out() -> list[str]:
+    """The agent's sentences that no codec is trained on."""
+    said = {s for intent in intents().values() for slot in intent.slots for s in sentences(intent.answered(slot))}
+    return sorted(text for text in said if held_out_sentence(text))
+
+
+def through(codec: Codec, pcm: np.ndarray) -> np.ndarray:
+    """float32 [n] -> what comes out of a fresh stream, frame by frame, float32 [whole frames]."""
+    codec.reset()
+    return np.concatenate([codec.decode(codec.encode(frame.pcm)) for frame in frames_of(pcm) if frame.pcm is not None])
+
+
+def codec_rows(checkpoint: str, n: int, seed: int, transcribe: Transcriber) -> list[Row]:
+    """Word errors and DNSMOS of `n` held-out sentences; the clean voice beside it."""
+    codec, rng = open_codec(locate(checkpoint)), np.random.default_rng(seed)
+    texts = [str(t) for t in rng.permutation(held_out())[:n]]
+    clean = [_padded(speaker(AGENT.engine).speak(text, AGENT, seed=0).pcm) for text in texts]
+    made = [through(codec, pcm) for pcm in clean]
+    heard = [transcribe(pcm) for pcm in made]
+    value, plain = (
+        _percent(zip(texts, heard, strict=True)),
+        _percent((t, transcribe(c)) for t, c in zip(texts, clean, strict=True)),
+    )
+    wrong = [
+        Miss("codec", t, t, h, "misheard")
+        for t, h in zip(texts, heard, strict=True)
+        if edits(normalised(t), normalised(h))
+    ]
+    return [
+        Row(
+            "codec: word errors, held-out sentences",
+            value,
+            "%",
+            len(texts),
+            ("<=", 10),
+            None,
+            f"clean voice {plain} %",
+            tuple(wrong),
+        ),
+        _quality(made, clean),
+    ]
+
+
+def _percent(pairs: Iterator[tuple[str, str]] | zip[tuple[str, str]]) -> float | None:
+    errors = word_errors(pairs)
+    return None if errors is None else round(100 * errors, 1)
+
+
+def _padded(pcm: np.ndarray) -> np.ndarray:
+    """Two frames of silence before, two after: the codec's start and its delay are not the voice's fault."""
+    still = np.zeros(2 * FRAME_SAMPLES, np.float32)
+    return np.concatenate([still, pcm, still])
+
+
+def _quality(made: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Row:
+    what = "codec: DNSMOS OVRL"
+    scores = [dnsmos(pcms) for pcms in (made, clean)]
+    if scores[0] is None or scores[1] is None:
+        return Row(what, None, "MOS", 0, (">=", 2.7), note="not measured: pip install speechmos")
+    return Row(what, scores[0], "MOS", len(made), (">=", 2.7), note=f"clean voice {scores[1]:g}")
+
+
+def dnsmos(pcms: Sequence[np.ndarray]) -> float | None:
+    """Mean DNSMOS OVRL (not personalised) of float32 [n] at 24 kHz each; None where the package speechmos is missing.
+
+    The package's model and its arithmetic, without the package's own imports: it wants librosa for another score.
+    """
+    spec = find_spec("speechmos")
+    if spec is None or spec.origin is None:
+        return None
+    from onnxruntime import InferenceSession
+
+    model = InferenceSession(str(Path(spec.origin).parent / _DNSMOS_MODEL))
+    scores = [_OVERALL(model.run(None, {"input_1": w[None]})[0][0][2]) for pcm in pcms for w in windows(pcm)]  # type: ignore[index]
+    return round(float(np.mean(scores)), 2)
+
+
+def windows(pcm: np.ndarray) -> Iterator[np.ndarray]:
+    """float32 [n] at 24 kHz -> windows of 9.01 s at 16 kHz, a second apart; a short clip is repeated."""
+    clip = resample_poly(np.clip(pcm, -1, 1), DNSMOS_HZ // 8000, SAMPLE_RATE // 8000).astype(np.float32)
+    while len(clip) < DNSMOS_SAMPLES:
+        clip = np.concatenate([clip, clip])
+    for begin in range(0, len(clip) - DNSMOS_SAMPLES + 1, DNSMOS_HZ):
+        yield np.clip(clip[begin : begin + DNSMOS_SAMPLES], -1, 1)
