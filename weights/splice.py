@@ -1,0 +1,211 @@
+"""A plan -> tokens, without a WAV: only what the user says is rendered and encoded, in its air, and put in its place.
+
+Between the user's lines lies his noise, encoded once and repeated. The agent's replies are encoded once each: they
+begin on a frame and follow silence, so that the same text always has the same codes. All ticks here are the agent's
+own: its frame t is what it says in tick t, PLAYOUT_LAG before that is heard.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from moshi.models import loaders
+from moshi.models.compression import MimiModel
+
+from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
+from weights.air import transformed
+from weights.plan import Dialogue, Line, plan
+from weights.shards import Tokens
+from weights.synth import Placed, place
+from weights.text import Encode, layout
+
+LEAD_TICKS, TAIL_TICKS = 5, 5  # of noise before and after what the user says
+SETTLING_TICKS = 2  # at the start of an encoding: not to be used
+NOISE_TICKS = 50
+QUIET_TICKS = 100  # silence after so long has nothing else in any context
+AGENT_LEAD_TICKS = 32  # of silence before a reply
+AGENT_TAIL_TICKS = 4  # in which the codec forgets the reply
+ANSWER_TICKS = 5  # the longest gap between a question and its answer
+
+
+class Ear:
+    """Mimi, whole signals at a time."""
+
+    def __init__(self, mimi: MimiModel, codebooks: int) -> None:
+        self._mimi, self.codebooks = mimi.eval(), codebooks
+        quiet = self.codes(np.zeros(QUIET_TICKS * FRAME_SAMPLES, np.float32))
+        values, counts = np.unique(quiet[QUIET_TICKS // 2 :], axis=0, return_counts=True)
+        self.silence: np.ndarray = values[counts.argmax()]  # int16 [K]
+        self.silence_share = float(counts.max() / counts.sum())  # 1 where silence has settled
+
+    @torch.no_grad()
+    def codes(self, pcm: np.ndarray) -> np.ndarray:
+        """float32 [n], whole frames -> int16 [ticks, K]"""
+        device = next(self._mimi.parameters()).device
+        codes = self._mimi.encode(torch.from_numpy(pcm).to(device)[None, None])
+        return codes[0, : self.codebooks].T.cpu().numpy().astype(np.int16)
+
+    def stream(self, pcm: np.ndarray, chunk_ticks: int) -> np.ndarray:
+        """As `codes`, for signals of any length: no more than `chunk_ticks` are in memory."""
+        chunk = chunk_ticks * FRAME_SAMPLES
+        with self._mimi.streaming(1):
+            parts = [self.codes(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.codebooks), np.int16)
+
+
+def open_ear(path: Path, codebooks: int, device: str = "cpu") -> Ear:
+    """A folder with mimi.safetensors, or the file; without a mimi_config.json beside it, it is the full-size codec."""
+    weights = path / "mimi.safetensors" if path.is_dir() else path
+    config = weights.with_name("mimi_config.json")
+    shape = json.loads(config.read_text(encoding="utf-8")) if config.exists() else None
+    return Ear(loaders.get_mimi(weights, shape, device, num_codebooks=codebooks), codebooks)
+
+
+class Splicer:
+    """Makes tokens of plans; remembers the replies that it has encoded."""
+
+    def __init__(self, ear: Ear, encode: Encode, words: Mapping[str, int]) -> None:
+        self._ear, self._encode, self._words = ear, encode, words
+        self._whole = lru_cache(maxsize=4096)(self._whole_reply)
+
+    def tokens(self, dialogue: Dialogue) -> Tokens:
+        placed = place(dialogue)
+        end = max((p.end for p in placed), default=0) + dialogue.rest_ms * SAMPLE_RATE // 1000
+        ticks = -(-end // FRAME_SAMPLES)
+        agent = [p for p in placed if p.line.who == "agent"]
+        streams = (self._text(agent, ticks)[:, None], self._said(agent, ticks), self._heard(dialogue, placed, ticks))
+        return Tokens(np.concatenate(streams, axis=1), self._word_ends(placed, ticks), _info(dialogue, placed))
+
+    # --- the agent ----------------------------------------------------------------------------------------------------
+
+    def _text(self, agent: Sequence[Placed], ticks: int) -> np.ndarray:
+        words = []
+        for p in agent:
+            end = own_tick(p.end) if p.cut else ticks
+            words += [(own_tick(p.begin + w.begin), w.text, end) for w in p.clip.words]
+        return layout(words, ticks, self._encode)
+
+    def _said(self, agent: Sequence[Placed], ticks: int) -> np.ndarray:
+        """int16 [ticks, K]"""
+        codes = np.tile(self._ear.silence, (ticks, 1))
+        for p in agent:
+            _paste(codes, own_tick(p.begin), self._reply(p))
+        return codes
+
+    def _reply(self, p: Placed) -> np.ndarray:
+        whole = self._whole(p.line.text)
+        if not p.cut:
+            return whole
+        ticks = len(p.clip.pcm) // FRAME_SAMPLES
+        window = p.clip.pcm[max(0, ticks - AGENT_LEAD_TICKS) * FRAME_SAMPLES :]
+        ending = self._ear.codes(_padded(window, 0, AGENT_TAIL_TICKS))[-AGENT_TAIL_TICKS - 1 :]
+        return np.concatenate([whole[: ticks - 1], ending])
+
+    def _whole_reply(self, text: str) -> np.ndarray:
+        pcm = place(_alone(text))[0].clip.pcm
+        return self._ear.codes(_padded(pcm, AGENT_LEAD_TICKS, AGENT_TAIL_TICKS))[AGENT_LEAD_TICKS:]
+
+    # --- the user -----------------------------------------------------------------------------------------------------
+
+    def _heard(self, dialogue: Dialogue, placed: Sequence[Placed], ticks: int) -> np.ndarray:
+        """int16 [ticks, K]"""
+        noise = self._in_air(dialogue, np.zeros(NOISE_TICKS * FRAME_SAMPLES, np.float32))
+        codes = np.tile(noise, (-(-ticks // len(noise)), 1))[:ticks]
+        for begin, pcm in _stretches([p for p in placed if p.line.who != "agent"]):
+            _paste(codes, begin + SETTLING_TICKS, self._in_air(dialogue, pcm))
+        return codes
+
+    def _in_air(self, dialogue: Dialogue, pcm: np.ndarray) -> np.ndarray:
+        """float32 [n] -> int16 [ticks - SETTLING_TICKS, K]; one dialogue has one room."""
+        rng = np.random.default_rng((dialogue.seed, len(dialogue.lines)))
+        heard = np.clip(transformed(pcm, dialogue.channel, rng), -1, 1)
+        return self._ear.codes(heard.astype(np.float32))[SETTLING_TICKS:]
+
+    def _word_ends(self, placed: Sequence[Placed], ticks: int) -> np.ndarray:
+        """int16 [ticks]: the user's word that ended in the frame before; the later one waits where two did."""
+        ends = np.zeros(ticks, np.int16)
+        said = [(p.begin + w.end, w.text) for p in placed if p.line.who == "user" for w in p.clip.words]
+        free = 0
+        for end, text in sorted(said):
+            at = max(free, (end - 1) // FRAME_SAMPLES + 1)
+            if at < ticks:
+                ends[at] = self._words.get(bare(text), OTHER_WORD)
+            free = at + 1
+        return ends
+
+
+OTHER_WORD = 1  # in the list of the user's words: one that is not in the list; 0 is none
+
+
+def bare(word: str) -> str:
+    """As the list of words has it: "Mom," and "mom" are one."""
+    return word.strip(".,;:!?").lower()
+
+
+def user_words(texts: Sequence[str]) -> list[str]:
+    """The list of the user's words: "" for none, "?" for one that is not in it, then all others in order."""
+    return ["", "?", *sorted({bare(word) for text in texts for word in text.split()})]
+
+
+def own_tick(sample: int) -> int:
+    """Of the agent, for what sounds at this sample of the dialogue."""
+    return sample // FRAME_SAMPLES - PLAYOUT_LAG
+
+
+def _stretches(lines: Sequence[Placed]) -> Iterator[tuple[int, np.ndarray]]:
+    """(first tick, float32 [n]): what the user says with silence around it; lines that touch come together."""
+    spans: list[tuple[int, int, list[Placed]]] = []
+    for p in sorted(lines, key=lambda p: p.begin):
+        begin, end = p.begin // FRAME_SAMPLES - LEAD_TICKS, -(-p.end // FRAME_SAMPLES) + TAIL_TICKS
+        if spans and begin <= spans[-1][1]:
+            begin, last, others = spans.pop()
+            spans.append((begin, max(end, last), [*others, p]))
+        else:
+            spans.append((begin, end, [p]))
+    for begin, end, group in spans:
+        pcm = np.zeros((end - begin) * FRAME_SAMPLES, np.float32)
+        for p in group:
+            at = p.begin - begin * FRAME_SAMPLES
+            pcm[at : at + len(p.clip.pcm)] += p.clip.pcm
+        yield begin, pcm
+
+
+def _paste(codes: np.ndarray, at: int, piece: np.ndarray) -> None:
+    """[ticks, K]: put `piece` where tick `at` is; what is outside is lost."""
+    begin, end = max(at, 0), min(at + len(piece), len(codes))
+    codes[begin:end] = piece[begin - at : max(end, begin) - at]
+
+
+def _padded(pcm: np.ndarray, lead_ticks: int, tail_ticks: int) -> np.ndarray:
+    """Silence before and after, in whole frames."""
+    tail = -len(pcm) % FRAME_SAMPLES + tail_ticks * FRAME_SAMPLES
+    return np.pad(pcm, (lead_ticks * FRAME_SAMPLES, tail)).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _any_plan() -> Dialogue:
+    return plan(0)
+
+
+def _alone(text: str) -> Dialogue:
+    """A dialogue in which the agent says this and nothing else happens."""
+    return replace(_any_plan(), lines=(Line("agent", "reply", text, ""),))
+
+
+def _info(dialogue: Dialogue, placed: Sequence[Placed]) -> dict[str, Any]:
+    """For the index: who spoke when, the gap before an answer included, so that nobody starts between the two."""
+    spoken = []
+    for p in placed:
+        begin, end = p.begin // FRAME_SAMPLES, -(-p.end // FRAME_SAMPLES)
+        spoken.append((begin - PLAYOUT_LAG - 1, end) if p.line.who == "agent" else (begin - 1, end + ANSWER_TICKS))
+    replies = [own_tick(p.begin) for p in placed if p.line.kind == "reply"]
+    scenes = list(dict.fromkeys(line.scene for line in dialogue.lines))
+    what: dict[str, Any] = {"id": f"{dialogue.split} {dialogue.seed}", "seed": dialogue.seed, "scenes": scenes}
+    return what | {"spoken": spoken, "replies": replies}

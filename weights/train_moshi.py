@@ -1,0 +1,388 @@
+"""Train the Moshi LM on dialogues as tokens (`weights/tokens.py` makes them):
+
+    python -m weights.train_moshi --data DIR --held-out DIR --out DIR --minutes 120
+
+Goes on where the last run into the same folder stopped. `--init` starts from existing weights of Moshi's format instead
+of random ones. `OUT/export/` always holds the newest checkpoint, averaged over the last steps, for the stock loader.
+Settings beyond the flags: `--settings FILE.toml`, `--set KEY=VALUE` (the fields of `Settings`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from moshi.models.lm import LMModel
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from duplex.config import ConfigError, from_dict, from_flags, read_toml
+from duplex.engine.text import END_OF_PAD, PAD
+from weights import run
+from weights.lm import build, delayed, listen, load, speak
+from weights.shards import Batch, Format, NoTokens, TokenData
+
+_CONFIG = Path(__file__).with_name("moshi_config.json")
+_IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Disturb:
+    """What is done to the tokens that go in; the targets stay. Shares of frames, or of sequences."""
+
+    user_code: float = 0.06  # of single codes: another at random
+    user_frame: float = 0.05  # of frames: all codes at random
+    user_fine: float = 0.3  # of sequences: from a codebook of 5 to 8 on, all are missing
+    user_coarse: float = 0.05  # of sequences, for each of codebooks 2 to 4: missing
+    agent_code: float = 0.02  # of its own past codes
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the losses."""
+
+    text: float = 1.0
+    audio: float = 1.0
+    words: float = 0.5  # reading the user; 0: no such head
+    end_of_pad: float = 0.6  # a token's weight in the text loss, where a piece has 1
+    pad: float = 0.3
+    first_codebook: float = 3.0  # where the others have 1
+    no_word: float = 0.05  # of a frame in which no word of the user's ends
+
+
+@dataclass(frozen=True)
+class Settings:
+    batch: int = 4  # segments
+    ticks: int = 375  # a segment; 30 s
+    rate: float = 1e-3
+    warm_up: int = 100  # steps
+    decay_steps: int = 6000  # after so many the rate has fallen along a cosine to `last_rate`, and stays there
+    last_rate: float = 0.05  # of `rate`
+    weight_decay: float = 0.05
+    silent_share: float = 0.1  # of the frames in which the agent says nothing: their audio is trained on as well
+    average: float = 0.998  # of the running average of the weights that is exported; 0: the weights themselves
+    disturb: Disturb = field(default_factory=Disturb)
+    weights: Weights = field(default_factory=Weights)
+    pace: run.Pace = field(default_factory=lambda: run.Pace(evaluate_every=200))
+    held_out: int = 24  # segments
+    seed: int = 0
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    file_dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # of the export
+    threads: int = 2  # of torch on a CPU
+
+    def __post_init__(self) -> None:
+        if self.decay_steps < 1 or not 0 <= self.average < 1:
+            raise ValueError("decay_steps must be at least 1, average from 0 to below 1")
+
+
+class MoshiTrainee:
+    """The LM, its average, the head that reads the user, and the optimiser. See run.Trainee."""
+
+    def __init__(self, lm: LMModel, settings: Settings, data: TokenData, held_out: TokenData | None = None) -> None:
+        """Raises ValueError when the tokens are not this LM's."""
+        _check(lm, data.format)
+        self._settings, self._data, self._held_out = settings, data, held_out
+        self.lm = lm.to(settings.device)
+        self.average = copy.deepcopy(self.lm).requires_grad_(False) if settings.average else self.lm
+        torch.manual_seed(settings.seed)
+        self._reading = nn.Linear(lm.dim, len(data.words)).to(self.lm.device, self.lm.dtype)
+        self._silence = torch.tensor(data.format.silence, device=self.lm.device)
+        self._optimiser = _adam([self.lm, self._reading], settings.weight_decay)
+
+    def step(self, n: int) -> dict[str, float]:
+        rng = run.step_rng(self._settings.seed, n)
+        batch = self._data.draw(rng, self._settings.batch, self._settings.ticks)
+        self.lm.train()
+        losses = self._losses(self.lm, batch, disturbed(batch.codes, self._settings.disturb, self.lm, rng), rng)
+        total = losses.pop("total")
+        norm = _descend(self._optimiser, total, rate(self._settings, n))
+        self._follow(n)
+        return {"loss": total.item(), "norm": norm} | {name: value.item() for name, value in losses.items()}
+
+    @torch.no_grad()
+    def evaluate(self) -> run.Numbers:
+        """Of the averaged weights on undisturbed held-out dialogues; {} where there are none."""
+        if self._held_out is None:
+            return {}
+        self.average.eval()
+        sums: dict[str, list[float]] = {}
+        batch = self._held_out.first(self._settings.held_out, self._settings.ticks)
+        for rows in np.array_split(np.arange(len(batch.codes)), -(-len(batch.codes) // self._settings.batch)):
+            part = Batch(batch.codes[rows], batch.words[rows], batch.replies[rows])
+            losses = self._losses(self.average, part, part.codes, np.random.default_rng(0))
+            for name, value in losses.items():
+                sums.setdefault(f"held_out_{name}", []).append(value.item())
+        return {name: round(float(np.mean(values)), 4) for name, values in sums.items()}
+
+    def parts(self) -> dict[str, run.Tensors]:
+        parts: dict[str, run.Tensors] = {
+            "model": self.lm.state_dict(),
+            "reading": self._reading.state_dict(),
+            "optimiser": run.optimiser_tensors(self._optimiser),
+        }
+        return parts | ({"average": self.average.state_dict()} if self.average is not self.lm else {})
+
+    def restore(self, parts: Mapping[str, run.Tensors]) -> None:
+        """Raises ValueError when the checkpoint is another model's."""
+        try:
+            self.lm.load_state_dict(parts["model"])
+            self._reading.load_state_dict(parts["reading"])
+            if self.average is not self.lm:
+                self.average.load_state_dict(parts.get("average", parts["model"]))
+        except RuntimeError as error:
+            raise ValueError(f"the checkpoint is of another config; train into another folder: {error}") from None
+        run.restore_optimiser(self._optimiser, parts["optimiser"])
+
+    def _losses(
+        self, lm: LMModel, batch: Batch, given: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, torch.Tensor]:
+        """`given` is what goes in, like batch.codes, which are the targets. "total" is differentiable."""
+        codes, words = self._tensor(batch.codes), self._tensor(batch.words)
+        heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
+        said = delayed(lm, codes)[:, : 1 + lm.dep_q, 1:]  # [B, 1 + dep_q, T], what is predicted in each position
+        losses = self._text_losses(lm, heard, said[:, 0], self._tensor(batch.replies))
+        losses |= self._audio_losses(lm, heard, said, rng)
+        total = self._settings.weights.text * losses["text"] + self._settings.weights.audio * losses["audio"]
+        if self._settings.weights.words:
+            losses |= self._word_losses(heard, words)
+            total = total + self._settings.weights.words * losses["words"]
+        return losses | {"total": total}
+
+    def _text_losses(
+        self, lm: LMModel, heard: torch.Tensor, target: torch.Tensor, replies: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """target [B, T], -1 for none; `replies` [B, T] marks the ticks in which a reply begins."""
+        logits = lm.text_linear(heard).float()
+        loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
+        weights = self._settings.weights
+        weight = torch.where(target == PAD, weights.pad, torch.where(target == END_OF_PAD, weights.end_of_pad, 1.0))
+        weight = (weight * (target >= 0)).flatten()
+        right = logits.argmax(-1) == target
+        spoken = (target >= 0) & (target != PAD) & (target != END_OF_PAD)
+        return {
+            "text": (loss * weight).sum() / weight.sum().clamp(min=1e-6),
+            "text_right": _share(right, spoken),
+            "reply_right": _share(right, spoken & replies),
+        }
+
+    def _audio_losses(
+        self, lm: LMModel, heard: torch.Tensor, said: torch.Tensor, rng: np.random.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Of the frames in which the agent speaks, and of some in which it does not."""
+        codes = said[:, 1:]  # [B, dep_q, T]
+        loud = (codes != self._silence[:, None]).any(1)
+        chosen = loud | self._tensor(rng.random(loud.shape) < self._settings.silent_share)
+        chosen &= said[:, 0] >= 0
+        rows = said.transpose(1, 2)[chosen]  # [N, 1 + dep_q]
+        logits = speak(lm, heard[chosen], rows[:, :-1]).float()  # [N, dep_q, card]
+        target = rows[:, 1:].masked_fill(rows[:, 1:] == lm.initial_token_id, _IGNORED)  # before a session's tick 1
+        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=_IGNORED)
+        each = loss.view_as(target).sum(0) / (target >= 0).sum(0).clamp(min=1)  # [dep_q]
+        weight = torch.ones_like(each)
+        weight[0] = self._settings.weights.first_codebook
+        right = (logits.argmax(-1) == target)[:, 0]
+        named = {f"code{k + 1}": each[k].detach() for k in range(len(each))}
+        return {"audio": (each * weight).sum() / weight.sum(), "code1_right": _share(right, loud[chosen])} | named
+
+    def _word_losses(self, heard: torch.Tensor, words: torch.Tensor) -> dict[str, torch.Tensor]:
+        """words [B, T]: of the user's, the one that ended in the frame before. Position t + 1 has heard all of that."""
+        logits, target = self._reading(heard[:, 1:]).float(), words[:, :-1]
+        loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
+        weight = (torch.where(target == 0, self._settings.weights.no_word, 1.0) * (target >= 0)).flatten()
+        right = logits.argmax(-1) == target
+        return {"words": (loss * weight).sum() / weight.sum().clamp(min=1e-6), "words_right": _share(right, target > 0)}
+
+    def _follow(self, n: int) -> None:
+        """Move the average towards the weights; at first faster, so that it forgets how they began."""
+        if self.average is self.lm:
+            return
+        keep = min(self._settings.average, (1 + n) / (10 + n))
+        with torch.no_grad():
+            for mean, weight in zip(self.average.parameters(), self.lm.parameters(), strict=True):
+                mean.lerp_(weight, 1 - keep)
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.lm.device)
+
+
+def disturbed(codes: np.ndarray, how: Disturb, lm: LMModel, rng: np.random.Generator) -> np.ndarray:
+    """int [B, 1 + n_q, T] -> the same with codes replaced, or missing (-1, which the LM reads as nothing)."""
+    out = codes.copy()
+    agent, user = out[:, 1 : 1 + lm.dep_q], out[:, 1 + lm.dep_q :]
+    _replace(agent, rng.random(agent.shape) < how.agent_code, lm.card, rng)
+    whole = rng.random((len(user), 1, user.shape[2])) < how.user_frame
+    _replace(user, (rng.random(user.shape) < how.user_code) | whole, lm.card, rng)
+    for row in user:
+        if rng.random() < how.user_fine:
+            row[int(rng.integers(4, 8)) :] = -1
+        for codebook in range(1, min(4, len(row))):
+            if rng.random() < how.user_coarse:
+                row[codebook] = -1
+    return out
+
+
+def _replace(codes: np.ndarray, where: np.ndarray, card: int, rng: np.random.Generator) -> None:
+    codes[where] = rng.integers(0, card, int(where.sum()))
+
+
+def rate(settings: Settings, n: int) -> float:
+    """The learning rate of step n: up, then down along a cosine."""
+    up = min(1.0, (n + 1) / max(1, settings.warm_up))
+    through = min(1.0, n / settings.decay_steps)
+    return settings.rate * up * (settings.last_rate + (1 - settings.last_rate) * (1 + math.cos(math.pi * through)) / 2)
+
+
+def export(out: Path, config: Mapping[str, Any], dtype: str = "float32") -> Path:
+    """The newest checkpoint of `out` as `out/export/{model.safetensors, config.json}`, for the stock loader.
+
+    Raises FileNotFoundError when there is no checkpoint.
+    """
+    if (found := run.load(out)) is None:
+        raise FileNotFoundError(f"{out} holds no checkpoint yet")
+    folder = out / "export"
+    folder.mkdir(exist_ok=True)
+    weights = found[1].get("average", found[1]["model"])
+    part = folder / ".model.safetensors"
+    save_file({name: tensor.to(getattr(torch, dtype)) for name, tensor in weights.items()}, part)
+    part.replace(folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    return folder
+
+
+def _check(lm: LMModel, form: Format) -> None:
+    if lm.dep_q != form.codebooks or lm.n_q != 2 * form.codebooks:
+        raise ValueError(f"the LM has n_q {lm.n_q} and dep_q {lm.dep_q}, the tokens {form.codebooks} codebooks a side")
+
+
+def _or_ignored(target: torch.Tensor) -> torch.Tensor:
+    return target.masked_fill(target < 0, _IGNORED)
+
+
+def _share(right: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
+    """0 among none"""
+    return (right & among).sum() / among.sum().clamp(min=1)
+
+
+def _adam(modules: list[nn.Module], weight_decay: float) -> torch.optim.Optimizer:
+    """Vectors, which are norms and biases, do not decay."""
+    parameters = [p for module in modules for p in module.parameters()]
+    wide = {"params": [p for p in parameters if p.squeeze().dim() > 1], "weight_decay": weight_decay}
+    return torch.optim.AdamW(
+        [wide, {"params": [p for p in parameters if p.squeeze().dim() <= 1]}], betas=(0.9, 0.95), weight_decay=0.0
+    )
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> float:
+    """One update. Returns the gradient's norm, before it is cut to 1."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 1.0)
+    optimiser.step()
+    return float(norm)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m weights.train_moshi", description="Train the Moshi LM.")
+    parser.add_argument("--data", required=True, help="folder of tokens, or several, apart by commas")
+    parser.add_argument("--held-out", help="tokens to be judged on")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoints, curve and export")
+    parser.add_argument(
+        "--init", type=Path, help="weights to start from, or a folder of model.safetensors, config.json"
+    )
+    parser.add_argument(
+        "--config", type=Path, help="config.json; default: that of --init, or weights/moshi_config.json"
+    )
+    parser.add_argument("--minutes", type=float, help="default: 60")
+    parser.add_argument("--device", help="default: cpu")
+    parser.add_argument("--settings", type=Path, help="TOML file with the fields of Settings")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as disturb.user_code=0.1")
+    try:
+        return _train(parser.parse_args(argv))
+    except (ConfigError, NoTokens, ValueError, RuntimeError, OSError, run.NotFinite) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _train(args: argparse.Namespace) -> int:
+    settings, config = _settings(args), json.loads(_config(args).read_text())
+    torch.set_num_threads(settings.threads)
+    data = _tokens(args.data)
+    held_out = _tokens(args.held_out) if args.held_out else None
+    trainee = MoshiTrainee(_lm(args, config, settings), settings, data, held_out)
+    _say(f"{sum(p.numel() for p in trainee.lm.parameters()):,} weights, {data.frames / 750:,.0f} minutes of dialogues")
+    run.go(trainee, args.out, settings.pace, say=_Exporting(args.out, config, settings.file_dtype))
+    _say(f"exported to {export(args.out, config, settings.file_dtype)}")
+    return 0
+
+
+class _Exporting:
+    """Says a line, and exports when there is a new checkpoint."""
+
+    def __init__(self, out: Path, config: Mapping[str, Any], dtype: str) -> None:
+        self._out, self._config, self._dtype = out, config, dtype
+        self._seen = self._newest()
+
+    def __call__(self, line: str) -> None:
+        _say(line)
+        if (newest := self._newest()) != self._seen:
+            export(self._out, self._config, self._dtype)
+            self._seen = newest
+
+    def _newest(self) -> str:
+        return max((path.name for path in (self._out / "checkpoints").glob("*") if path.name.isdigit()), default="")
+
+
+def _lm(args: argparse.Namespace, config: Mapping[str, Any], settings: Settings) -> LMModel:
+    if args.init is None:
+        return build(config, settings.seed).to(getattr(torch, settings.dtype))
+    weights = args.init / config.get("moshi_name", "model.safetensors") if args.init.is_dir() else args.init
+    return load(config, weights, getattr(torch, settings.dtype))
+
+
+def _config(args: argparse.Namespace) -> Path:
+    if args.config:
+        return args.config
+    if args.init is None:
+        return _CONFIG
+    return (args.init if args.init.is_dir() else args.init.parent) / "config.json"
+
+
+def _tokens(folders: str) -> TokenData:
+    return TokenData([Path(folder) for folder in folders.split(",")])
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    settings = from_dict(Settings, _merged(read_toml(args.settings) if args.settings else {}, from_flags(args.set)))
+    if args.device is not None:
+        settings = dataclasses.replace(settings, device=args.device)
+    if args.minutes is not None:
+        settings = dataclasses.replace(settings, pace=dataclasses.replace(settings.pace, minutes=args.minutes))
+    return settings
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    tables = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+    return {**below, **above, **tables}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
