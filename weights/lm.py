@@ -9,8 +9,9 @@ the ticks 1, 2 ... T as index 0 to T - 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ from moshi.models.lm import LMModel
 from moshi.modules.transformer import StreamingMultiheadAttention
 from moshi.utils.compile import no_compile
 from torch import nn
+from torch.nn import functional as F
+
+from duplex.engine.depth import fits
 
 _GAIN = 0.6  # over sqrt(fan in), for what the package leaves as PyTorch made it
 
@@ -71,19 +75,104 @@ def listen(lm: LMModel, sequence: torch.Tensor) -> torch.Tensor:
         x = parts.text_emb(sequence[:, 0])
         for stream, emb in enumerate(parts.emb, start=lm.audio_offset):
             x = x + emb(sequence[:, stream])
-        return parts.out_norm(lm.transformer(x))
+        return parts.out_norm(_temporal(lm, x) if _is_plain(lm) else lm.transformer(x))
 
 
 def speak(lm: LMModel, heard: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """What `listen` gave in N positions [N, dim], and the tokens there [N, dep_q] (the text token, then all codebooks
     but the last) -> logits [N, dep_q, card]."""
     parts: Any = lm
-    schedule = lm.depformer_weights_per_step_schedule or list(range(lm.dep_q))
-    several = lm.depformer_multi_linear
+    schedule = _schedule(lm)
     embeddings = [parts.depformer_text_emb, *parts.depformer_emb]
-    inputs = [
-        embeddings[k](tokens[:, k]) + parts.depformer_in[schedule[k] if several else 0](heard) for k in range(lm.dep_q)
-    ]
+    linears = [parts.depformer_in[schedule[k] if lm.depformer_multi_linear else 0] for k in range(lm.dep_q)]
     with no_compile():
-        out = parts.depformer(torch.stack(inputs, dim=1))  # [N, dep_q, dim]
-        return torch.stack([parts.linears[k](parts.depformer_norms[k](out[:, k])) for k in range(lm.dep_q)], dim=1)
+        steps = zip(embeddings, linears, tokens.unbind(1), strict=True)
+        x = torch.stack([emb(token) + linear(heard) for emb, linear, token in steps])  # [dep_q, N, dim]
+        x = _depth(lm, x) if fits(lm) else parts.depformer(x.transpose(0, 1)).transpose(0, 1)
+        x = torch.cat([norm(part) for norm, part in zip(parts.depformer_norms, x.split(1), strict=True)])
+        return _each(x, parts.linears).transpose(0, 1)
+
+
+# Moshi's own layers recompute masks and rotations in every layer and walk through the depth transformer's steps one by
+# one. The following is the same arithmetic with fewer and larger operations, and the residual stays in float32 when the
+# products are not; LMs of another build go through moshi's code.
+
+
+def _temporal(lm: LMModel, x: torch.Tensor) -> torch.Tensor:
+    """[B, S, dim] -> [B, S, dim]"""
+    parts: Any = lm
+    first = parts.transformer.layers[0].self_attn
+    turns = _turns(x.shape[1], first.embed_dim // first.num_heads, parts.transformer.rope.max_period, x.device)
+    window = _window(x.shape[1], lm.context, x.device)
+    for layer in parts.transformer.layers:
+        x = x + layer.layer_scale_1(_attend(layer.self_attn, layer.norm1(x), turns, window))
+        gate, value = layer.gating.linear_in(layer.norm2(x)).chunk(2, dim=-1)
+        x = x + layer.layer_scale_2(layer.gating.linear_out(layer.gating.activation(gate) * value))
+    return x
+
+
+def _attend(attention: Any, x: torch.Tensor, turns: torch.Tensor, window: torch.Tensor | None) -> torch.Tensor:
+    qkv = attention.in_projs[0](x).unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    turned = torch.view_as_complex(qkv[:2].float().unflatten(-1, (-1, 2))) * turns  # [2, B, H, S, D / 2]
+    query, key = torch.view_as_real(turned).flatten(-2).to(qkv.dtype)
+    x = F.scaled_dot_product_attention(query, key, qkv[2], window, is_causal=window is None)
+    return attention.out_projs[0](x.transpose(1, 2).flatten(2))
+
+
+def _turns(count: int, dim: int, max_period: float, device: torch.device) -> torch.Tensor:
+    """complex [S, D / 2]: how rotary embedding turns each pair of channels at each position."""
+    speeds = torch.exp(torch.arange(dim // 2, device=device) * (-math.log(max_period) * 2 / dim))
+    angles = torch.arange(count, device=device)[:, None] * speeds
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def _window(count: int, context: int | None, device: torch.device) -> torch.Tensor | None:
+    """bool [S, S], who may look at whom; None where plain causality says it."""
+    if context is None or count <= context:
+        return None
+    age = torch.arange(count, device=device)[:, None] - torch.arange(count, device=device)
+    return (age >= 0) & (age < context)
+
+
+def _depth(lm: LMModel, x: torch.Tensor) -> torch.Tensor:
+    """[dep_q, N, dim] -> [dep_q, N, dim], all steps at once, each with its own weights."""
+    parts: Any = lm
+    schedule = _schedule(lm)
+    for layer in parts.depformer.layers:
+        attention, gates = layer.self_attn, [layer.gating[k] for k in schedule]
+        qkv = _each(layer.norm1(x), [attention.in_projs[k] for k in schedule])
+        query, key, value = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 1, 3, 0, 4)  # [N, H, dep_q, D]
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + _each(seen.permute(2, 0, 1, 3).flatten(2), [attention.out_projs[k] for k in schedule])
+        gate, value = _each(layer.norm2(x), [gate.linear_in for gate in gates]).chunk(2, dim=-1)
+        x = x + _each(F.silu(gate) * value, [gate.linear_out for gate in gates])
+    return x
+
+
+def _each(x: torch.Tensor, linears: Iterable[nn.Linear]) -> torch.Tensor:
+    """[K, N, in] -> [K, N, out], each of the K through its own."""
+    linears = list(linears)
+    out = torch.bmm(x, torch.stack([linear.weight for linear in linears]).transpose(1, 2))
+    biases = [linear.bias for linear in linears if linear.bias is not None]
+    return out + torch.stack(biases)[:, None] if biases else out
+
+
+def _schedule(lm: LMModel) -> list[int]:
+    """For each codebook, which weights are its own."""
+    return lm.depformer_weights_per_step_schedule or list(range(lm.dep_q))
+
+
+def _is_plain(lm: LMModel) -> bool:
+    """Whether `_temporal` computes what this LM's transformer computes."""
+    transformer: Any = lm.transformer
+    rope = transformer.positional_embedding == "rope" and not transformer.checkpointing
+    return rope and all(_has_plain_parts(layer) for layer in transformer.layers)
+
+
+def _has_plain_parts(layer: Any) -> bool:
+    if layer.skip_self_attn or layer.cross_attention is not None or isinstance(layer.gating, nn.ModuleList | NoneType):
+        return False
+    attention, gating = layer.self_attn, layer.gating
+    linears = [*attention.in_projs, *attention.out_projs, gating.linear_in, gating.linear_out]
+    plain = len(linears) == 4 and all(type(linear) is nn.Linear for linear in linears)
+    return plain and attention.causal and attention.kv_repeat == 1

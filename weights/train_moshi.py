@@ -78,7 +78,8 @@ class Settings:
     held_out: int = 24  # segments
     seed: int = 0
     device: str = "cpu"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the weights while they are trained
+    products: Literal["float32", "bfloat16"] = "bfloat16"  # of matrices, where the weights are float32
     file_dtype: Literal["float32", "float16", "bfloat16"] = "float32"  # of the export
     threads: int = 2  # of torch on a CPU
 
@@ -105,7 +106,8 @@ class MoshiTrainee:
         rng = run.step_rng(self._settings.seed, n)
         batch = self._data.draw(rng, self._settings.batch, self._settings.ticks)
         self.lm.train()
-        losses = self._losses(self.lm, batch, disturbed(batch.codes, self._settings.disturb, self.lm, rng), rng)
+        given = disturbed(batch.codes, self._settings.disturb, self.lm, rng)
+        losses = self._losses(self.lm, batch, given, rng)
         total = losses.pop("total")
         norm = _descend(self._optimiser, total, rate(self._settings, n))
         self._follow(n)
@@ -150,14 +152,16 @@ class MoshiTrainee:
     ) -> dict[str, torch.Tensor]:
         """`given` is what goes in, like batch.codes, which are the targets. "total" is differentiable."""
         codes, words = self._tensor(batch.codes), self._tensor(batch.words)
-        heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
         said = delayed(lm, codes)[:, : 1 + lm.dep_q, 1:]  # [B, 1 + dep_q, T], what is predicted in each position
-        losses = self._text_losses(lm, heard, said[:, 0], self._tensor(batch.replies))
-        losses |= self._audio_losses(lm, heard, said, rng)
-        total = self._settings.weights.text * losses["text"] + self._settings.weights.audio * losses["audio"]
-        if self._settings.weights.words:
-            losses |= self._word_losses(heard, words)
-            total = total + self._settings.weights.words * losses["words"]
+        faster = self._settings.products == "bfloat16" and self.lm.dtype == torch.float32
+        with torch.autocast(self.lm.device.type, torch.bfloat16, enabled=faster):
+            heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
+            losses = self._text_losses(lm, heard, said[:, 0], self._tensor(batch.replies))
+            losses |= self._audio_losses(lm, heard, said, rng)
+            losses |= self._word_losses(heard, words) if self._settings.weights.words else {}
+        weights = self._settings.weights
+        named = {"text": weights.text, "audio": weights.audio, "words": weights.words}
+        total = torch.stack([weight * losses[name] for name, weight in named.items() if name in losses]).sum()
         return losses | {"total": total}
 
     def _text_losses(
@@ -278,10 +282,10 @@ def _share(right: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
 def _adam(modules: list[nn.Module], weight_decay: float) -> torch.optim.Optimizer:
     """Vectors, which are norms and biases, do not decay."""
     parameters = [p for module in modules for p in module.parameters()]
-    wide = {"params": [p for p in parameters if p.squeeze().dim() > 1], "weight_decay": weight_decay}
-    return torch.optim.AdamW(
-        [wide, {"params": [p for p in parameters if p.squeeze().dim() <= 1]}], betas=(0.9, 0.95), weight_decay=0.0
-    )
+    wide = [p for p in parameters if p.squeeze().dim() > 1]
+    narrow = [p for p in parameters if p.squeeze().dim() <= 1]
+    groups = [{"params": wide, "weight_decay": weight_decay}, {"params": narrow, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.95), fused=True)
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> float:
