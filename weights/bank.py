@@ -122,8 +122,9 @@ class _Writer:
 
 def _mapped(shard: Path, name: str) -> np.ndarray:
     kind, width = _FILES[name]
-    flat = np.memmap(shard / f"{name}.bin", kind, "r")
-    return flat[: len(flat) // width * width].reshape(-1, width)
+    path = shard / f"{name}.bin"
+    frames = path.stat().st_size // (np.dtype(kind).itemsize * width)
+    return np.memmap(path, kind, "r", shape=(frames, width))
 
 
 def _frames(pcm: np.ndarray, offset: int, frames: int) -> np.ndarray:

@@ -16,12 +16,15 @@ from torch import nn
 _GAIN = 1.2  # over sqrt(fan in): with PyTorch's default the signal dies on its way and one code is used
 _FIRST, _LAST = 10.0, 0.04  # speech has a deviation of about 0.07, the layers want 1
 
+_BEFORE_LAST_STRIDE = -4  # of the encoder's layers: then come the strided convolution, ELU and the last convolution
+
 
 @dataclass(frozen=True)
 class Pass:
-    audio: torch.Tensor  # [B, n]
+    audio: torch.Tensor  # [decoded, n]
     semantic: torch.Tensor  # [B, dimension, T]: what the first codebook alone passes on
     latent: torch.Tensor  # [B, dimension, T]: what all of them do
+    early: torch.Tensor  # [B, channels, T * last stride]: what the encoder knows before its last stride
     codes: torch.Tensor | None  # [B, K, T]
     commitment: torch.Tensor  # []
 
@@ -41,9 +44,17 @@ def build(config: Mapping[str, Any], seed: int) -> MimiModel:
     return mimi
 
 
-def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool) -> Pass:
-    """[B, n], n in whole frames. Without quantiser its projections are still used, so that they learn where to meet."""
+def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int) -> Pass:
+    """[B, n], n in whole frames; the first `decoded` rows become audio again.
+
+    Without quantiser its projections are still used, so that they learn where to meet.
+    """
+    early: list[torch.Tensor] = []
+    hook = mimi.encoder.get_submodule("model")[_BEFORE_LAST_STRIDE].register_forward_hook(
+        lambda module, given, out: early.append(out)
+    )
     latent = mimi._encode_to_unquantized_latent(pcm[:, None])  # [B, dimension, T]
+    hook.remove()
     split: Any = mimi.quantizer
     first, rest = split.rvq_first, split.rvq_rest
     if quantise:
@@ -56,7 +67,14 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool) -> Pass:
         acoustic = rest.output_proj(rest.input_proj(latent))
         codes, commitment = None, latent.new_zeros(())
     quantised = semantic + acoustic
-    return Pass(_decoded(mimi, quantised)[:, : pcm.shape[1]], semantic, quantised, codes, commitment)
+    return Pass(
+        _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]], semantic, quantised, early[0], codes, commitment
+    )
+
+
+def early_channels(mimi: MimiModel) -> int:
+    """Of `Pass.early`."""
+    return _convolutions(mimi.encoder)[-2].in_channels
 
 
 def decode_frozen(mimi: MimiModel, pcm: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,8 @@ from weights.air import Channel, transformed
 from weights.bank import Bank
 
 _LEVEL_DB = (-14.0, 6.0)  # of users
-_CLEAN_SHARE = 0.15  # of users: no air at all
-_WORST_SNR_DB, _BEST_SNR_DB = 0.0, 40.0  # the better the likelier
+_CLEAN_SHARE = 0.3  # of users: no air at all
+_WORST_SNR_DB, _BEST_SNR_DB = 3.0, 40.0  # the better the likelier
 _ROOM_SHARE, _TELEPHONE_SHARE, _COLOUR_SHARE = 0.4, 0.15, 0.5
 _COLOUR_DB = 9.0  # either way, of a microphone or a mouth
 _FAR_SHARE = 0.06  # of users' segments: somebody far away, to be heard as silence
@@ -83,10 +83,10 @@ def _gain(db: float) -> np.float32:
 
 def _coloured(pcm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Through a smooth random equaliser."""
-    spectrum = rfft(pcm)
+    spectrum: np.ndarray = rfft(pcm)  # type: ignore[assignment]  # scipy is untyped here
     octaves = np.log2(np.maximum(np.arange(len(spectrum)) / len(spectrum) * SAMPLE_RATE / 2, 60.0) / 60.0)  # 0 to 7.6
     gain_db = np.interp(octaves, np.linspace(0, 8, 6), rng.uniform(-_COLOUR_DB, _COLOUR_DB, 6))
-    return irfft(spectrum * 10 ** (gain_db / 20), len(pcm)).astype(np.float32)
+    return np.asarray(irfft(spectrum * 10 ** (gain_db / 20), len(pcm)), np.float32)
 
 
 def _air(rng: np.random.Generator, level_db: float) -> Channel:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,16 +59,18 @@ def go(
     pace: Pace,
     say: Callable[[str], object] = lambda line: None,
     clock: Callable[[], float] = time.monotonic,
+    stop: Event | None = None,
 ) -> int:
-    """Train from the last checkpoint in `out`, or from nothing, until time or steps are up. Returns the steps done.
+    """Train from the last checkpoint in `out`, or from nothing, until time or steps are up or `stop` is set.
 
-    Saves at the end and every few minutes. Raises NotFinite, and OSError where `out` cannot be written.
+    Returns the steps done. Saves at the end and every few minutes. Raises NotFinite, and OSError where `out` cannot be
+    written.
     """
     step = resume(trainee, out)
     curve = Curve(out / "curve.jsonl", step)
     began = saved = logged = clock()
     sums: dict[str, float] = {}
-    while clock() - began < pace.minutes * 60 and (pace.steps is None or step < pace.steps):
+    while not (stop and stop.is_set()) and clock() - began < pace.minutes * 60 and step != pace.steps:
         for key, value in _finite(trainee.step(step), step).items():
             sums[key] = sums.get(key, 0.0) + value
         step += 1
@@ -81,6 +85,19 @@ def go(
             saved = clock()
     save(out, step, trainee.parts(), pace.keep)
     return step
+
+
+def stopped_by_signals() -> Event:
+    """Set by the first Ctrl-C or SIGTERM, so that a run saves before it ends; the second one kills."""
+    stop = Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop
 
 
 def step_rng(seed: int, n: int) -> np.random.Generator:

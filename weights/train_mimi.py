@@ -33,10 +33,10 @@ from torch.nn import functional as F
 from duplex.config import ConfigError, from_dict, from_flags, read_toml
 from weights import run
 from weights.bank import NoBank
-from weights.codec import Pass, build, decode_frozen, reconstruct, set_step, start_codebooks
-from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss
-from weights.phones import CLASSES, SLOTS
+from weights.codec import Pass, build, decode_frozen, early_channels, reconstruct, set_step, start_codebooks
 from weights.hearing import Segments, Speech
+from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss
+from weights.phones import CLASSES, LATE_SLOTS, SLOTS
 
 _CONFIG = Path(__file__).with_name("mimi_config.json")
 _KMEANS_BATCHES = 24
@@ -46,6 +46,7 @@ _KMEANS_BATCHES = 24
 class Settings:
     agents: int = 2  # segments of the agent in a batch
     users: int = 4  # segments of users
+    decoded_users: int = 1  # of them are also decoded; the others only have their sounds named, at half the cost
     frames: int = 32  # of 80 ms a segment; no less than the transformers' context, or they never learn to use it
     rate: float = 1e-3
     warm_up: int = 100  # steps
@@ -56,9 +57,10 @@ class Settings:
     adversarial_after: int | None = None  # step
     user_mel: float = 0.5  # weights of the losses; the agent's mel distance has 1
     waveform: float = 1.0
-    commitment: float = 1.0
-    semantic: float = 1.0  # naming the sounds from the first codebook
-    phonetic: float = 0.5  # and from all of them
+    commitment: float = 0.25
+    semantic: float = 4.0  # naming the sounds from the first codebook
+    phonetic: float = 2.0  # and from all of them
+    early: float = 2.0  # and from what the encoder knows before its last stride
     deception: float = 0.1
     matching: float = 0.5
     pace: run.Pace = field(default_factory=run.Pace)
@@ -69,6 +71,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.decay_from is not None and self.decay_steps < 1:
             raise ValueError("decay_steps must be at least 1")
+        if not 0 <= self.decoded_users <= self.users:
+            raise ValueError(f"decoded_users must be from 0 to users, which is {self.users}")
 
 
 class MimiTrainee:
@@ -80,6 +84,7 @@ class MimiTrainee:
         dimension = config["seanet"]["dimension"]
         self._readers = nn.ModuleDict(
             {name: nn.Linear(dimension, SLOTS * CLASSES) for name in ("semantic", "phonetic")}
+            | {"early": nn.Linear(early_channels(self.mimi), CLASSES)}
         ).to(settings.device)
         self._mel = MelDistance().to(settings.device)
         self._optimiser = _adam([*self.mimi.parameters(), *self._readers.parameters()])
@@ -105,8 +110,8 @@ class MimiTrainee:
         self.mimi.eval()
         rng = np.random.default_rng(0)
         speech = self._held_out.draw(rng, agents=6, users=24, frames=48)
-        made = reconstruct(self.mimi, self._tensor(speech.heard), self._quantised())
-        found: dict[str, Any] = {"test_mel": self._mel(made.audio[:6], self._tensor(speech.meant[:6])).item()}
+        made = reconstruct(self.mimi, self._tensor(speech.heard), self._quantised(), decoded=6)
+        found: dict[str, Any] = {"test_mel": self._mel(made.audio, self._tensor(speech.meant[:6])).item()}
         for name, logits in self._named(made).items():
             right = (logits.argmax(-1).cpu().numpy() == speech.phones)[6:]
             found[f"test_{name}"] = float(right.mean())
@@ -156,8 +161,9 @@ class MimiTrainee:
     def _coding_losses(self, rng: np.random.Generator, n: int) -> dict[str, torch.Tensor]:
         """Everything at once: what is meant from what is heard, in the agent's voice, and the name of every sound."""
         speech, agents = self._draw(rng), self._settings.agents
-        made = reconstruct(self.mimi, self._tensor(speech.heard), n >= self._settings.quantise_from)
-        meant, paired = self._tensor(speech.meant), self._tensor(speech.paired)
+        decoded = agents + self._settings.decoded_users
+        made = reconstruct(self.mimi, self._tensor(speech.heard), n >= self._settings.quantise_from, decoded)
+        meant, paired = self._tensor(speech.meant[:decoded]), self._tensor(speech.paired[:decoded])
         losses = {
             "mel": self._mel(made.audio[:agents], meant[:agents]),
             "waveform": F.l1_loss(made.audio[:agents], meant[:agents]),
@@ -168,6 +174,7 @@ class MimiTrainee:
         phones = self._tensor(speech.phones).long()
         for name, logits in self._named(made).items():
             losses[name] = F.cross_entropy(logits.flatten(0, 2), phones.flatten())
+        losses["early"] = self._early_loss(made, phones)
         if made.codes is not None:
             losses["commitment"] = made.commitment
         if self._critics and n >= (self._settings.adversarial_after or 0):
@@ -197,9 +204,16 @@ class MimiTrainee:
         """Logits [B, T, SLOTS, CLASSES] from the first codebook, and from all."""
         passed = {"semantic": made.semantic, "phonetic": made.latent}
         return {
-            name: reader(passed[name].transpose(1, 2)).unflatten(-1, (SLOTS, CLASSES))
-            for name, reader in self._readers.items()
+            name: self._readers[name](latent.transpose(1, 2)).unflatten(-1, (SLOTS, CLASSES))
+            for name, latent in passed.items()
         }
+
+    def _early_loss(self, made: Pass, phones: torch.Tensor) -> torch.Tensor:
+        """Naming the sounds before the last stride, at the moment of the sound: that far down nobody looks back."""
+        slots = phones.flatten(1)  # [B, T * SLOTS]
+        features = F.avg_pool1d(made.early, made.early.shape[2] // slots.shape[1])
+        logits = self._readers["early"](features.transpose(1, 2)[:, : slots.shape[1] - LATE_SLOTS])
+        return F.cross_entropy(logits.flatten(0, 1), slots[:, LATE_SLOTS:].flatten())
 
     def _draw(self, rng: np.random.Generator) -> Segments:
         settings = self._settings
@@ -277,7 +291,7 @@ def _train(args: argparse.Namespace) -> int:
     data = Speech.open(args.data)
     held_out = Speech.open(args.held_out) if args.held_out else data
     trainee = MimiTrainee(config, settings, data, held_out)
-    run.go(trainee, args.out, settings.pace, say=_say)
+    run.go(trainee, args.out, settings.pace, say=_say, stop=run.stopped_by_signals())
     _say(f"exported to {export(args.out, config)}")
     return 0
 
