@@ -42,6 +42,7 @@ ONLY_IN = {
     "torch": (
         "duplex/engine/model.py",
         "duplex/engine/depth.py",
+        "duplex/engine/temporal.py",
         "duplex/engine/sampling.py",
         "duplex/codec.py",
         "weights/",
@@ -49,6 +50,7 @@ ONLY_IN = {
     "moshi": (
         "duplex/engine/model.py",
         "duplex/engine/depth.py",
+        "duplex/engine/temporal.py",
         "duplex/engine/sampling.py",
         "duplex/codec.py",
         "weights/",

@@ -9,7 +9,7 @@ The air between user and agent is added in training, anew each time.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -22,7 +22,7 @@ from weights.air import SPEECH_RMS
 from weights.intents import Split, held_out_sentence, intents, sentences
 from weights.phones import SLOTS, labels
 from weights.plan import AGENT_BACKCHANNELS, GREETING, plan
-from weights.voices import AGENT, Clip, HibariSpeaker, Voice, speaker, voices
+from weights.voices import AGENT, DEFAULT, ENGINES, Clip, HibariSpeaker, Voice, speaker, voices
 
 _FILES = {
     "heard": ("<i2", FRAME_SAMPLES),
@@ -63,12 +63,15 @@ class Bank:
         return rng.integers(len(self.phones) - frames + 1, size=(count, 1)) + np.arange(frames)
 
 
-def make_users(folder: Path, minutes: float, seed: int, split: Split) -> Iterator[float]:
-    """Users' utterances until they last `minutes`. Yields each one's minutes."""
+def make_users(
+    folder: Path, minutes: float, seed: int, split: Split, engines: Iterable[str] = DEFAULT
+) -> Iterator[float]:
+    """Users' utterances until they last `minutes`. Yields each one's minutes. Raises what `voices` raises."""
     rng, made, n = np.random.default_rng((seed, 1)), 0.0, 0
+    known = voices(split, engines)
     with _Writer(folder) as writer:
         for text in _asked(seed, split):
-            clip, meant, paired = _spoken(text, _voice(rng, split), seed * 1_000_003 + n)
+            clip, meant, paired = _spoken(text, _voice(rng, known), seed * 1_000_003 + n)
             frames = writer.append(clip, meant, paired, int(rng.integers(*_SILENCE_FRAMES)), int(rng.integers(1920)))
             made, n = made + frames / 750, n + 1
             yield frames / 750
@@ -150,8 +153,7 @@ def _user_texts(first: int, split: Split, count: int) -> list[str]:
     return [line.text for p in plans for line in p.lines if line.who != "agent" and line.text]
 
 
-def _voice(rng: np.random.Generator, split: Split) -> Voice:
-    known = voices(split)
+def _voice(rng: np.random.Generator, known: list[Voice]) -> Voice:
     voice = known[int(rng.integers(len(known)))]
     factors = [float(rng.uniform(1 - s, 1 + s)) for s in (_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD)]
     return replace(
@@ -181,10 +183,12 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="also the name of the shard: two seeds, two processes")
     parser.add_argument("--split", choices=get_args(Split), default="train")
+    parser.add_argument("--engines", default=",".join(DEFAULT), help=f"of the users' voices, from {','.join(ENGINES)}")
     given = parser.parse_args()
+    users = given.out / "user" / str(given.seed)
     with Progress() as progress:
         task = progress.add_task(f"{given.split} users, minutes", total=given.minutes)
-        for minutes in make_users(given.out / "user" / str(given.seed), given.minutes, given.seed, given.split):
+        for minutes in make_users(users, given.minutes, given.seed, given.split, given.engines.split(",")):
             progress.advance(task, minutes)
         task = progress.add_task("agent, minutes", total=None)
         for minutes in make_agent(given.out / "agent", held_out=given.split == "test"):

