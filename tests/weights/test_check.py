@@ -257,9 +257,21 @@ def test_from_plans_to_a_table_with_an_agent_that_answers_every_pause() -> None:
     agent = open_agent("scripted", {"respond_after_ms": 200.0, "seats": 8})
     with Progress(console=Console(quiet=True)) as progress:
         both = asyncio.run(played(agent, families, Scale(n=1), None, progress))
-        rows = judged(families, both, Hearing(lambda pcm: "My name is Nano."), progress)
+        found = judged(families, both, Hearing(lambda pcm: "My name is Nano."), progress)
+    rows = found["pause"] + found["aside"]
     assert [(row.n, row.ok) for row in rows] == [(2, False), (1, None), (1, None)]
     assert [miss.heard for miss in rows[0].misses] == ["My name is Nano."] * len(rows[0].misses) != []
+
+
+def test_an_agent_that_always_stops_is_measured_against_its_own_reply() -> None:
+    settings = {"respond_after_ms": 700.0, "stop_after_ms": 200.0, "reply_ms": 7000.0, "seats": 8}
+    families = [FAMILIES["interrupt"]]
+    with Progress(console=Console(quiet=True)) as progress:
+        both = asyncio.run(played(open_agent("scripted", settings), families, Scale(n=2), None, progress))
+        yields, latency = judged(families, both, Hearing(lambda pcm: "Mumble."), progress)["interrupt"]
+    first, second = both[0]
+    assert len(first) == 3 and 0 < len(second) == yields.n  # a noisy line leaves this agent no pause to answer in
+    assert yields.value == 100.0 and latency.value == pytest.approx(200 + 80, abs=80)  # soft onsets
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

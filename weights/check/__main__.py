@@ -31,7 +31,7 @@ from weights.check.table import HEAD, Row, as_markdown, cells
 from weights.check.ticks import tick_rows
 from weights.voices import DEFAULT, NoEngine
 
-ROWS = ("ticks", "codec", *FAMILIES)
+ROWS = ("codec", *(name for name in FAMILIES if name != "long"), "ticks", "long")
 SMALL = Scale(n=2, together=4, quiet_s=10.0, long_s=30.0, ticks=40, mono_s=8.0)
 
 
@@ -44,30 +44,31 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     _write(given.out, rows, head)
-    _show(rows, given.out)
+    _show(rows, head, given.out)
     return int(given.strict and any(row.ok is False for row in rows))
 
 
 def _checked(given: argparse.Namespace, scale: Scale) -> tuple[list[Row], dict[str, Any]]:
+    """(rows in the order of ROWS, how they came about)."""
     load = " ".join(f"{part:.1f}" for part in os.getloadavg())
-    head = _head(given, scale) | {"load before": load}
-    rows: list[Row] = []
+    found: dict[str, list[Row]] = {}
     if "ticks" in given.only:  # first, while nothing else is in the process
         conditions = f"torch threads {given.threads}, load before {load}"
-        rows += tick_rows(lambda seats: _agent(given, seats), scale.ticks, conditions)
+        found["ticks"] = tick_rows(lambda seats: _agent(given, seats), scale.ticks, conditions)
     from eval.transcribe import whisper
 
     hearing = Hearing(whisper())
     if "codec" in given.only and given.agent == "native":
-        rows = codec_rows(given.checkpoint, 2 * scale.n, scale.seed, hearing.transcribe) + rows
-    families = [FAMILIES[name] for name in given.only if name in FAMILIES]
-    if families:
+        found["codec"] = codec_rows(given.checkpoint, 2 * scale.n, scale.seed, hearing.transcribe)
+    trials = 0
+    if families := [FAMILIES[name] for name in given.only if name in FAMILIES]:
         keep = given.out / "recordings" if given.record else None
         with Progress(console=Console(stderr=True)) as progress:
-            agent = _agent(given, scale.together)
-            both = asyncio.run(played(agent, families, scale, keep, progress))
-            rows += judged(families, both, hearing, progress)
-    return rows, head
+            both = asyncio.run(played(_agent(given, scale.together), families, scale, keep, progress))
+            found |= judged(families, both, hearing, progress)
+        trials = sum(len(first) + len(second) for first, second in both)
+    rows = [row for name in ROWS for row in found.get(name, [])]
+    return rows, _head(given, scale) | {"load before": load, "conversations": trials}
 
 
 def _agent(given: argparse.Namespace, seats: int) -> Agent:
@@ -99,13 +100,13 @@ def _write(out: Path, rows: Sequence[Row], head: Mapping[str, Any]) -> None:
     (out / "check.md").write_text(as_markdown(rows, head), encoding="utf-8")
 
 
-def _show(rows: Sequence[Row], out: Path) -> None:
+def _show(rows: Sequence[Row], head: Mapping[str, Any], out: Path) -> None:
     table = Table(*HEAD)
     for row in rows:
         table.add_row(*cells(row), style="red" if row.ok is False else None)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    console.print(f"{sum(row.n for row in rows)} trials and ticks; every miss is in {out / 'check.md'}")
+    console.print(f"{head['conversations']} conversations; every miss is in {out / 'check.md'}")
 
 
 def _scale(given: argparse.Namespace) -> Scale:

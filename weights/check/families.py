@@ -39,12 +39,12 @@ async def played(
     return list(zip(first, second, strict=True))
 
 
-def judged(families: Sequence[Family], both: Sequence[Takes], hearing: Hearing, progress: Progress) -> list[Row]:
+def judged(
+    families: Sequence[Family], both: Sequence[Takes], hearing: Hearing, progress: Progress
+) -> dict[str, list[Row]]:
     """Every family's rows."""
-    rows = []
-    for family, (first, second) in progress.track(list(zip(families, both, strict=True)), description="judging"):
-        rows += family.rows(first, second, hearing)
-    return rows
+    pairs = progress.track(list(zip(families, both, strict=True)), description="judging")
+    return {family.name: family.rows(first, second, hearing) for family, (first, second) in pairs}
 
 
 async def _together(
