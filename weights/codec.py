@@ -50,10 +50,12 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int
     Without quantiser its projections are still used, so that they learn where to meet.
     """
     early: list[torch.Tensor] = []
-    hook = mimi.encoder.get_submodule("model")[_BEFORE_LAST_STRIDE].register_forward_hook(
+    layers: Any = mimi.encoder.model
+    hook = layers[_BEFORE_LAST_STRIDE].register_forward_hook(
         lambda module, given, out: early.append(out)
     )
-    latent = mimi._encode_to_unquantized_latent(pcm[:, None])  # [B, dimension, T]
+    with _convolving(mimi, pcm):
+        latent = mimi._encode_to_unquantized_latent(pcm[:, None]).float()  # [B, dimension, T]
     hook.remove()
     split: Any = mimi.quantizer
     first, rest = split.rvq_first, split.rvq_rest
@@ -68,7 +70,7 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int
         codes, commitment = None, latent.new_zeros(())
     quantised = semantic + acoustic
     return Pass(
-        _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]], semantic, quantised, early[0], codes, commitment
+        _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]], semantic, quantised, early[0].float(), codes, commitment
     )
 
 
@@ -106,9 +108,15 @@ def set_step(mimi: MimiModel, n: int) -> None:
 
 def _decoded(mimi: MimiModel, quantised: torch.Tensor) -> torch.Tensor:
     latent = mimi._to_encoder_framerate(quantised)
-    if mimi.decoder_transformer is not None:
-        (latent,) = mimi.decoder_transformer(latent)
-    return mimi.decoder(latent)[:, 0]
+    with _convolving(mimi, latent):
+        if mimi.decoder_transformer is not None:
+            (latent,) = mimi.decoder_transformer(latent)
+        return mimi.decoder(latent)[:, 0].float()
+
+
+def _convolving(mimi: MimiModel, x: torch.Tensor) -> torch.autocast:
+    """bfloat16 while training, which is a fourth faster; the quantiser and all that is judged stay float32."""
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=mimi.training)
 
 
 def _convolutions(part: nn.Module) -> list[nn.Conv1d]:

@@ -7,20 +7,16 @@ own: its frame t is what it says in tick t, PLAYOUT_LAG before that is heard.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from moshi.models import loaders
-from moshi.models.compression import MimiModel
 
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from weights.air import transformed
+from weights.ear import Ear
 from weights.plan import Dialogue, Line, plan
 from weights.shards import Tokens
 from weights.synth import Placed, place
@@ -29,43 +25,9 @@ from weights.text import Encode, layout
 LEAD_TICKS, TAIL_TICKS = 5, 5  # of noise before and after what the user says
 SETTLING_TICKS = 2  # at the start of an encoding: not to be used
 NOISE_TICKS = 50
-QUIET_TICKS = 100  # silence after so long has nothing else in any context
 AGENT_LEAD_TICKS = 32  # of silence before a reply
 AGENT_TAIL_TICKS = 4  # in which the codec forgets the reply
 ANSWER_TICKS = 5  # the longest gap between a question and its answer
-
-
-class Ear:
-    """Mimi, whole signals at a time."""
-
-    def __init__(self, mimi: MimiModel, codebooks: int) -> None:
-        self._mimi, self.codebooks = mimi.eval(), codebooks
-        quiet = self.codes(np.zeros(QUIET_TICKS * FRAME_SAMPLES, np.float32))
-        values, counts = np.unique(quiet[QUIET_TICKS // 2 :], axis=0, return_counts=True)
-        self.silence: np.ndarray = values[counts.argmax()]  # int16 [K]
-        self.silence_share = float(counts.max() / counts.sum())  # 1 where silence has settled
-
-    @torch.no_grad()
-    def codes(self, pcm: np.ndarray) -> np.ndarray:
-        """float32 [n], whole frames -> int16 [ticks, K]"""
-        device = next(self._mimi.parameters()).device
-        codes = self._mimi.encode(torch.from_numpy(pcm).to(device)[None, None])
-        return codes[0, : self.codebooks].T.cpu().numpy().astype(np.int16)
-
-    def stream(self, pcm: np.ndarray, chunk_ticks: int) -> np.ndarray:
-        """As `codes`, for signals of any length: no more than `chunk_ticks` are in memory."""
-        chunk = chunk_ticks * FRAME_SAMPLES
-        with self._mimi.streaming(1):
-            parts = [self.codes(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.codebooks), np.int16)
-
-
-def open_ear(path: Path, codebooks: int, device: str = "cpu") -> Ear:
-    """A folder with mimi.safetensors, or the file; without a mimi_config.json beside it, it is the full-size codec."""
-    weights = path / "mimi.safetensors" if path.is_dir() else path
-    config = weights.with_name("mimi_config.json")
-    shape = json.loads(config.read_text(encoding="utf-8")) if config.exists() else None
-    return Ear(loaders.get_mimi(weights, shape, device, num_codebooks=codebooks), codebooks)
 
 
 class Splicer:

@@ -27,10 +27,11 @@ from duplex.checkpoint import sha256
 from duplex.frame import FRAME_SAMPLES, FRAME_SECONDS
 from duplex.recording import NotARecording, Recording
 from weights import plan as plans
+from weights.ear import Ear, open_ear
 from weights.intents import Split
 from weights.plan import plan
 from weights.shards import Format, NoTokens, Tokens, Writer, write_format, written
-from weights.splice import Ear, Splicer, open_ear, user_words
+from weights.splice import Splicer, user_words
 from weights.synth import own_ticks
 from weights.text import Encode, layout, open_tokenizer
 from weights.text import sentences as all_sentences
