@@ -22,10 +22,10 @@ from weights.shards import Tokens
 from weights.synth import Placed, place
 from weights.text import Encode, layout
 
-LEAD_TICKS, TAIL_TICKS = 5, 5  # of noise before and after what the user says
+LEAD_TICKS, TAIL_TICKS = 5, 4  # of noise before and after what the user says
 SETTLING_TICKS = 2  # at the start of an encoding: not to be used
-NOISE_TICKS = 50
-AGENT_LEAD_TICKS = 32  # of silence before a reply
+NOISE_TICKS = 25
+AGENT_LEAD_TICKS = 12  # of silence before a reply
 AGENT_TAIL_TICKS = 4  # in which the codec forgets the reply
 ANSWER_TICKS = 5  # the longest gap between a question and its answer
 
