@@ -51,9 +51,7 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int
     """
     early: list[torch.Tensor] = []
     layers: Any = mimi.encoder.model
-    hook = layers[_BEFORE_LAST_STRIDE].register_forward_hook(
-        lambda module, given, out: early.append(out)
-    )
+    hook = layers[_BEFORE_LAST_STRIDE].register_forward_hook(lambda module, given, out: early.append(out))
     with _convolving(mimi, pcm):
         latent = mimi._encode_to_unquantized_latent(pcm[:, None]).float()  # [B, dimension, T]
     hook.remove()

@@ -1,10 +1,13 @@
 """The agent's text stream: a SentencePiece model of what is said here, and words laid out one piece a tick.
 
+    python -m weights.text --out tokenizer.model
+
 Ids 0 and 3 are those of duplex/engine/text.py: SentencePiece's <unk> and <pad>, which no piece of text ever is.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -80,3 +83,15 @@ def layout(words: Iterable[tuple[int, str, int]], ticks: int, encode: Encode) ->
         free = at + len(pieces)
         text[at:free] = pieces
     return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m weights.text", description="Train the tokenizer.")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--card", type=int, default=500, help="pieces (default: %(default)s)")
+    given = parser.parse_args()
+    train_tokenizer(sentences(), given.out, given.card)
+
+
+if __name__ == "__main__":
+    main()

@@ -35,6 +35,7 @@ from weights.splice import Splicer, user_words
 from weights.synth import own_ticks
 from weights.text import Encode, layout, open_tokenizer
 from weights.text import sentences as all_sentences
+from weights.voices import DEFAULT, ENGINES
 
 _TICKS_A_MINUTE = 60 / FRAME_SECONDS
 _CHUNK_TICKS = 375  # of a recording, encoded at a time
@@ -52,6 +53,7 @@ class Job:
     seed: int = 0
     split: Split = "train"
     greeting: float = 0.0  # share of dialogues that the agent opens
+    engines: tuple[str, ...] = DEFAULT  # of the users' voices
     recordings: Path | None = None  # instead of plans
     workers: int = 1
     device: str = "cpu"
@@ -93,7 +95,7 @@ def _planned(job: Job, worker: int, ear: Ear, encode: Encode, done: dict[str, in
         seed = job.seed * 1_000_000 + index
         index += job.workers
         if f"{job.split} {seed}" not in done:
-            tokens = splicer.tokens(plan(seed, job.split, greeting=job.greeting))
+            tokens = splicer.tokens(plan(seed, job.split, greeting=job.greeting, engines=job.engines))
             made += len(tokens.words)
             yield tokens
 
@@ -146,6 +148,10 @@ def _minutes(out: Path) -> float:
     return sum(path.stat().st_size for path in out.glob("*/words.i16")) / 2 / _TICKS_A_MINUTE
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m weights.tokens", description="Make tokens to train the LM on.")
     parser.add_argument("--mimi", type=Path, required=True, help="folder of mimi.safetensors and mimi_config.json")
@@ -155,6 +161,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=get_args(Split), default="train")
     parser.add_argument("--greeting", type=float, default=0.0, help="share of dialogues that the agent opens")
+    parser.add_argument(
+        "--engines", type=_names, default=DEFAULT, help=f"of the users' voices, from {','.join(ENGINES)}"
+    )
     parser.add_argument("--recordings", type=Path, help="a folder of Recordings instead of made-up dialogues")
     parser.add_argument("--codebooks", type=int, default=8, help="of each side; default: %(default)s")
     parser.add_argument("--processes", type=int, default=2, help="default: %(default)s")
