@@ -151,10 +151,9 @@ def _depth(lm: LMModel, x: torch.Tensor) -> torch.Tensor:
 
 def _each(x: torch.Tensor, linears: Iterable[nn.Linear]) -> torch.Tensor:
     """[K, N, in] -> [K, N, out], each of the K through its own."""
-    linears = list(linears)
-    out = torch.bmm(x, torch.stack([linear.weight for linear in linears]).transpose(1, 2))
-    biases = [linear.bias for linear in linears if linear.bias is not None]
-    return out + torch.stack(biases)[:, None] if biases else out
+    weights, biases = zip(*((linear.weight, linear.bias) for linear in linears), strict=True)
+    out = torch.bmm(x, torch.stack(weights).transpose(1, 2))
+    return out if biases[0] is None else out + torch.stack(biases)[:, None]
 
 
 def _schedule(lm: LMModel) -> list[int]:
