@@ -36,7 +36,7 @@ WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
-WORST_SNR_DB, BEST_SNR_DB = 0.0, 40.0  # the better the likelier: one in sixteen is below 10 dB
+WORST_SNR_DB, BEST_SNR_DB = 5.0, 40.0  # the better the likelier: one in fifty is below 10 dB, where whisper fails too
 LEVEL_DB = (-12.0, 6.0)
 
 # Every fourth of these is for the test set alone.
