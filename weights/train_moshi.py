@@ -25,40 +25,15 @@ import torch
 from moshi.models.lm import LMModel
 from safetensors.torch import save_file
 from torch import nn
-from torch.nn import functional as F
 
 from duplex.config import ConfigError, from_dict, from_flags, read_toml
-from duplex.engine.text import END_OF_PAD, PAD
 from weights import run
-from weights.lm import build, delayed, listen, load, speak
+from weights.disturb import Disturb, disturbed
+from weights.lm import build, delayed, listen, load
+from weights.lm_losses import Weights, audio_losses, text_losses, word_losses
 from weights.shards import Batch, Format, NoTokens, TokenData
 
 _CONFIG = Path(__file__).with_name("moshi_config.json")
-_IGNORED = -100
-
-
-@dataclass(frozen=True)
-class Disturb:
-    """What is done to the tokens that go in; the targets stay. Shares of frames, or of sequences."""
-
-    user_code: float = 0.06  # of single codes: another at random
-    user_frame: float = 0.05  # of frames: all codes at random
-    user_fine: float = 0.3  # of sequences: from a codebook of 5 to 8 on, all are missing
-    user_coarse: float = 0.05  # of sequences, for each of codebooks 2 to 4: missing
-    agent_code: float = 0.02  # of its own past codes
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Of the losses."""
-
-    text: float = 1.0
-    audio: float = 1.0
-    words: float = 0.5  # reading the user; 0: no such head
-    end_of_pad: float = 0.6  # a token's weight in the text loss, where a piece has 1
-    pad: float = 0.3
-    first_codebook: float = 3.0  # where the others have 1
-    no_word: float = 0.05  # of a frame in which no word of the user's ends
 
 
 @dataclass(frozen=True)
@@ -94,6 +69,8 @@ class MoshiTrainee:
     def __init__(self, lm: LMModel, settings: Settings, data: TokenData, held_out: TokenData | None = None) -> None:
         """Raises ValueError when the tokens are not this LM's."""
         _check(lm, data.format)
+        if held_out and (held_out.format, held_out.words) != (data.format, data.words):
+            raise ValueError("the held-out tokens are of another codec, tokenizer or list of words; make them again")
         self._settings, self._data, self._held_out = settings, data, held_out
         self.lm = lm.to(settings.device)
         self.average = copy.deepcopy(self.lm).requires_grad_(False) if settings.average else self.lm
@@ -151,62 +128,19 @@ class MoshiTrainee:
         self, lm: LMModel, batch: Batch, given: np.ndarray, rng: np.random.Generator
     ) -> dict[str, torch.Tensor]:
         """`given` is what goes in, like batch.codes, which are the targets. "total" is differentiable."""
-        codes, words = self._tensor(batch.codes), self._tensor(batch.words)
+        codes, words, weights = self._tensor(batch.codes), self._tensor(batch.words), self._settings.weights
         said = delayed(lm, codes)[:, : 1 + lm.dep_q, 1:]  # [B, 1 + dep_q, T], what is predicted in each position
+        loud = (said[:, 1:] != self._silence[:, None]).any(1)  # [B, T]
+        some = self._tensor(rng.random(loud.shape) < self._settings.silent_share)
         faster = self._settings.products == "bfloat16" and self.lm.dtype == torch.float32
         with torch.autocast(self.lm.device.type, torch.bfloat16, enabled=faster):
             heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
-            losses = self._text_losses(lm, heard, said[:, 0], self._tensor(batch.replies))
-            losses |= self._audio_losses(lm, heard, said, rng)
-            losses |= self._word_losses(heard, words) if self._settings.weights.words else {}
-        weights = self._settings.weights
+            losses = text_losses(lm, heard, said[:, 0], self._tensor(batch.replies), weights)
+            losses |= audio_losses(lm, heard, said, loud, (loud | some) & (said[:, 0] >= 0), weights)
+            losses |= word_losses(self._reading, heard, words, weights) if weights.words else {}
         named = {"text": weights.text, "audio": weights.audio, "words": weights.words}
         total = torch.stack([weight * losses[name] for name, weight in named.items() if name in losses]).sum()
         return losses | {"total": total}
-
-    def _text_losses(
-        self, lm: LMModel, heard: torch.Tensor, target: torch.Tensor, replies: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """target [B, T], -1 for none; `replies` [B, T] marks the ticks in which a reply begins."""
-        logits = lm.text_linear(heard).float()
-        loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
-        weights = self._settings.weights
-        weight = torch.where(target == PAD, weights.pad, torch.where(target == END_OF_PAD, weights.end_of_pad, 1.0))
-        weight = (weight * (target >= 0)).flatten()
-        right = logits.argmax(-1) == target
-        spoken = (target >= 0) & (target != PAD) & (target != END_OF_PAD)
-        return {
-            "text": (loss * weight).sum() / weight.sum().clamp(min=1e-6),
-            "text_right": _share(right, spoken),
-            "reply_right": _share(right, spoken & replies),
-        }
-
-    def _audio_losses(
-        self, lm: LMModel, heard: torch.Tensor, said: torch.Tensor, rng: np.random.Generator
-    ) -> dict[str, torch.Tensor]:
-        """Of the frames in which the agent speaks, and of some in which it does not."""
-        codes = said[:, 1:]  # [B, dep_q, T]
-        loud = (codes != self._silence[:, None]).any(1)
-        chosen = loud | self._tensor(rng.random(loud.shape) < self._settings.silent_share)
-        chosen &= said[:, 0] >= 0
-        rows = said.transpose(1, 2)[chosen]  # [N, 1 + dep_q]
-        logits = speak(lm, heard[chosen], rows[:, :-1]).float()  # [N, dep_q, card]
-        target = rows[:, 1:].masked_fill(rows[:, 1:] == lm.initial_token_id, _IGNORED)  # before a session's tick 1
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=_IGNORED)
-        each = loss.view_as(target).sum(0) / (target >= 0).sum(0).clamp(min=1)  # [dep_q]
-        weight = torch.ones_like(each)
-        weight[0] = self._settings.weights.first_codebook
-        right = (logits.argmax(-1) == target)[:, 0]
-        named = {f"code{k + 1}": each[k].detach() for k in range(len(each))}
-        return {"audio": (each * weight).sum() / weight.sum(), "code1_right": _share(right, loud[chosen])} | named
-
-    def _word_losses(self, heard: torch.Tensor, words: torch.Tensor) -> dict[str, torch.Tensor]:
-        """words [B, T]: of the user's, the one that ended in the frame before. Position t + 1 has heard all of that."""
-        logits, target = self._reading(heard[:, 1:]).float(), words[:, :-1]
-        loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
-        weight = (torch.where(target == 0, self._settings.weights.no_word, 1.0) * (target >= 0)).flatten()
-        right = logits.argmax(-1) == target
-        return {"words": (loss * weight).sum() / weight.sum().clamp(min=1e-6), "words_right": _share(right, target > 0)}
 
     def _follow(self, n: int) -> None:
         """Move the average towards the weights; at first faster, so that it forgets how they began."""
@@ -219,26 +153,6 @@ class MoshiTrainee:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.lm.device)
-
-
-def disturbed(codes: np.ndarray, how: Disturb, lm: LMModel, rng: np.random.Generator) -> np.ndarray:
-    """int [B, 1 + n_q, T] -> the same with codes replaced, or missing (-1, which the LM reads as nothing)."""
-    out = codes.copy()
-    agent, user = out[:, 1 : 1 + lm.dep_q], out[:, 1 + lm.dep_q :]
-    _replace(agent, rng.random(agent.shape) < how.agent_code, lm.card, rng)
-    whole = rng.random((len(user), 1, user.shape[2])) < how.user_frame
-    _replace(user, (rng.random(user.shape) < how.user_code) | whole, lm.card, rng)
-    for row in user:
-        if rng.random() < how.user_fine:
-            row[int(rng.integers(4, 8)) :] = -1
-        for codebook in range(1, min(4, len(row))):
-            if rng.random() < how.user_coarse:
-                row[codebook] = -1
-    return out
-
-
-def _replace(codes: np.ndarray, where: np.ndarray, card: int, rng: np.random.Generator) -> None:
-    codes[where] = rng.integers(0, card, int(where.sum()))
 
 
 def rate(settings: Settings, n: int) -> float:
@@ -268,15 +182,6 @@ def export(out: Path, config: Mapping[str, Any], dtype: str = "float32") -> Path
 def _check(lm: LMModel, form: Format) -> None:
     if lm.dep_q != form.codebooks or lm.n_q != 2 * form.codebooks:
         raise ValueError(f"the LM has n_q {lm.n_q} and dep_q {lm.dep_q}, the tokens {form.codebooks} codebooks a side")
-
-
-def _or_ignored(target: torch.Tensor) -> torch.Tensor:
-    return target.masked_fill(target < 0, _IGNORED)
-
-
-def _share(right: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
-    """0 among none"""
-    return (right & among).sum() / among.sum().clamp(min=1)
 
 
 def _adam(modules: list[nn.Module], weight_decay: float) -> torch.optim.Optimizer:

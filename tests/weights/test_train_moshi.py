@@ -17,9 +17,10 @@ from duplex.engine.depth import Depth, fits
 from duplex.engine.text import PAD
 from tests.engine.tiny import LM, write_tiny
 from weights import run, train_moshi
+from weights.disturb import Disturb, disturbed
 from weights.lm import build, delayed, listen, speak
 from weights.shards import Batch, Format, NoTokens, TokenData, Tokens, Writer, write_format
-from weights.train_moshi import Disturb, MoshiTrainee, Settings, disturbed, export, rate
+from weights.train_moshi import MoshiTrainee, Settings, export, rate
 
 K, CARD = 4, LM["card"]
 WORDS = ["", "?", "hello", "rain", "sun"]

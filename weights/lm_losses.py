@@ -1,0 +1,81 @@
+"""What the Moshi LM is trained on: its text, its voice, and reading the user. T positions of B segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from moshi.models.lm import LMModel
+from torch import nn
+from torch.nn import functional as F
+
+from duplex.engine.text import END_OF_PAD, PAD
+from weights.lm import speak
+
+_IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the losses."""
+
+    text: float = 1.0
+    audio: float = 1.0
+    words: float = 0.5  # reading the user; 0: no such head
+    end_of_pad: float = 0.6  # a token's weight in the text loss, where a piece has 1
+    pad: float = 0.3
+    first_codebook: float = 3.0  # where the others have 1
+    no_word: float = 0.05  # of a frame in which no word of the user's ends
+
+
+def text_losses(
+    lm: LMModel, heard: torch.Tensor, target: torch.Tensor, replies: torch.Tensor, weights: Weights
+) -> dict[str, torch.Tensor]:
+    """heard [B, T, dim]; target [B, T], -1 for none; `replies` [B, T] marks the ticks in which a reply begins."""
+    logits = lm.text_linear(heard).float()
+    loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
+    weight = torch.where(target == PAD, weights.pad, torch.where(target == END_OF_PAD, weights.end_of_pad, 1.0))
+    weight = (weight * (target >= 0)).flatten()
+    right = logits.argmax(-1) == target
+    spoken = (target >= 0) & (target != PAD) & (target != END_OF_PAD)
+    return {
+        "text": (loss * weight).sum() / weight.sum().clamp(min=1e-6),
+        "text_right": _share(right, spoken),
+        "reply_right": _share(right, spoken & replies),
+    }
+
+
+def audio_losses(
+    lm: LMModel, heard: torch.Tensor, said: torch.Tensor, loud: torch.Tensor, chosen: torch.Tensor, weights: Weights
+) -> dict[str, torch.Tensor]:
+    """heard [B, T, dim]; said [B, 1 + dep_q, T]; in the `chosen` positions of [B, T]. `loud` is where it speaks."""
+    rows = said.transpose(1, 2)[chosen]  # [N, 1 + dep_q]
+    logits = speak(lm, heard[chosen], rows[:, :-1]).float()  # [N, dep_q, card]
+    target = rows[:, 1:].masked_fill(rows[:, 1:] == lm.initial_token_id, _IGNORED)  # before a session's tick 1
+    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=_IGNORED)
+    each = loss.view_as(target).sum(0) / (target >= 0).sum(0).clamp(min=1)  # [dep_q]
+    weight = torch.ones_like(each)
+    weight[0] = weights.first_codebook
+    right = (logits.argmax(-1) == target)[:, 0]
+    named = {f"code{k + 1}": each[k].detach() for k in range(len(each))}
+    return {"audio": (each * weight).sum() / weight.sum(), "code1_right": _share(right, loud[chosen])} | named
+
+
+def word_losses(
+    reading: nn.Module, heard: torch.Tensor, words: torch.Tensor, weights: Weights
+) -> dict[str, torch.Tensor]:
+    """words [B, T]: of the user's, the one that ended in the frame before. Position t + 1 has heard all of that."""
+    logits, target = reading(heard[:, 1:]).float(), words[:, :-1]
+    loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
+    weight = (torch.where(target == 0, weights.no_word, 1.0) * (target >= 0)).flatten()
+    right = logits.argmax(-1) == target
+    return {"words": (loss * weight).sum() / weight.sum().clamp(min=1e-6), "words_right": _share(right, target > 0)}
+
+
+def _or_ignored(target: torch.Tensor) -> torch.Tensor:
+    return target.masked_fill(target < 0, _IGNORED)
+
+
+def _share(right: torch.Tensor, among: torch.Tensor) -> torch.Tensor:
+    """0 among none"""
+    return (right & among).sum() / among.sum().clamp(min=1)
