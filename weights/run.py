@@ -58,17 +58,18 @@ def go(
     out: Path,
     pace: Pace,
     say: Callable[[str], object] = lambda line: None,
+    saved: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
     stop: Event | None = None,
 ) -> int:
     """Train from the last checkpoint in `out`, or from nothing, until time or steps are up or `stop` is set.
 
-    Returns the steps done. Saves at the end and every few minutes. Raises NotFinite, and OSError where `out` cannot be
-    written.
+    Returns the steps done. Saves at the end and every few minutes, then calls `saved`. Raises NotFinite, and OSError
+    where `out` cannot be written.
     """
     step = resume(trainee, out)
     curve = Curve(out / "curve.jsonl", step)
-    began = saved = logged = clock()
+    began = last_save = logged = clock()
     sums: dict[str, float] = {}
     while not (stop and stop.is_set()) and clock() - began < pace.minutes * 60 and step != pace.steps:
         for key, value in _finite(trainee.step(step), step).items():
@@ -80,10 +81,12 @@ def go(
             line |= trainee.evaluate() if step % pace.evaluate_every == 0 else {}
             say(curve.append(step, line))
             sums, logged = {}, clock()
-        if clock() - saved >= pace.checkpoint_minutes * 60:
+        if clock() - last_save >= pace.checkpoint_minutes * 60:
             save(out, step, trainee.parts(), pace.keep)
-            saved = clock()
+            saved()
+            last_save = clock()
     save(out, step, trainee.parts(), pace.keep)
+    saved()
     return step
 
 

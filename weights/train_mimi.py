@@ -9,15 +9,13 @@ loader wants it. Settings beyond the flags: `--settings FILE.toml`, `--set KEY=V
 It is a codec of one voice that understands many: whoever speaks and through whatever air, it shall hear the same words
 at the same moments in the agent's own clean voice, and its first codebook shall tell which sounds they are. So the
 tokens of two users who say the same are alike, which is what lets a small language model understand them. The loss is
-mel distance + waveform + commitment + naming the sounds; `--adversarial-after N` adds discriminators.
+mel distance + waveform + commitment + naming the sounds; `--set adversarial_after=N` adds discriminators.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,10 +28,12 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from duplex.config import ConfigError, from_dict, from_flags, read_toml
+from duplex.config import ConfigError
 from weights import run
 from weights.bank import NoBank
 from weights.codec import Pass, build, decode_frozen, early_channels, reconstruct, set_step, start_codebooks
+from weights.descent import cosine, descend
+from weights.flags import add_flags, say, settings_of
 from weights.hearing import Segments, Speech
 from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS
@@ -100,7 +100,7 @@ class MimiTrainee:
         losses = self._decoding_losses(rng) if self._frozen(n) else self._coding_losses(rng, n)
         weights = {"mel": 1.0} | {k: v for k, v in vars(self._settings).items() if k in losses}
         total = torch.stack([weights[name] * loss for name, loss in losses.items() if name in weights]).sum()
-        norm = _descend(self._optimiser, total, rate(self._settings, n))
+        norm = descend(self._optimiser, total, rate(self._settings, n))
         return {"loss": total.item(), "norm": norm} | {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
@@ -196,7 +196,7 @@ class MimiTrainee:
         """Improve the discriminators, then ask them."""
         assert self._critics and self._critics_optimiser
         loss = critic_loss(self._critics(real), self._critics(fake.detach()))
-        _descend(self._critics_optimiser, loss, rate(self._settings, n) / 3)
+        descend(self._critics_optimiser, loss, rate(self._settings, n) / 3)
         seen, said = self._critics(real), self._critics(fake)
         return {"critics": loss.detach(), "deception": deception_loss(said), "matching": matching_loss(seen, said)}
 
@@ -228,8 +228,7 @@ def rate(settings: Settings, n: int) -> float:
     up = min(1.0, (n + 1) / max(1, settings.warm_up))
     if settings.decay_from is None:
         return settings.rate * up
-    through = min(1.0, max(0.0, (n - settings.decay_from) / settings.decay_steps))
-    return settings.rate * up * (0.1 + 0.9 * (1 + math.cos(math.pi * through)) / 2)
+    return settings.rate * up * cosine((n - settings.decay_from) / settings.decay_steps, last=0.1)
 
 
 def usage(codes: torch.Tensor, bins: int) -> tuple[float, float]:
@@ -257,27 +256,13 @@ def _adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, betas=(0.8, 0.99), weight_decay=1e-2)
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> float:
-    """One update. Returns the gradient's norm, before it is cut to 1."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 1.0)
-    optimiser.step()
-    return float(norm)
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m weights.train_mimi", description="Train Mimi from speech.")
     parser.add_argument("--data", type=Path, required=True, help="folder that weights.bank filled")
     parser.add_argument("--held-out", type=Path, help="the like with --split test; default: DATA")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, curve and export")
     parser.add_argument("--config", type=Path, default=_CONFIG, help="mimi_config.json; default: %(default)s")
-    parser.add_argument("--minutes", type=float, help="default: 60")
-    parser.add_argument("--adversarial-after", type=int, metavar="STEP", help="default: never")
-    parser.add_argument("--settings", type=Path, help="TOML file with the fields of Settings")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as augment.share=0.5")
+    add_flags(parser)
     try:
         return _train(parser.parse_args(argv))
     except (ConfigError, NoBank, ValueError, run.NotFinite) as error:
@@ -286,33 +271,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    settings, config = _settings(args), json.loads(args.config.read_text())
+    settings, config = settings_of(Settings, args), json.loads(args.config.read_text())
     torch.set_num_threads(settings.threads)
     data = Speech.open(args.data)
     held_out = Speech.open(args.held_out) if args.held_out else data
     trainee = MimiTrainee(config, settings, data, held_out)
-    run.go(trainee, args.out, settings.pace, say=_say, stop=run.stopped_by_signals())
-    _say(f"exported to {export(args.out, config)}")
+    stop = run.stopped_by_signals()
+    run.go(trainee, args.out, settings.pace, say, lambda: export(args.out, config), stop=stop)
     return 0
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    settings = from_dict(Settings, _merged(read_toml(args.settings) if args.settings else {}, from_flags(args.set)))
-    if args.adversarial_after is not None:
-        settings = dataclasses.replace(settings, adversarial_after=args.adversarial_after)
-    if args.minutes is not None:
-        settings = dataclasses.replace(settings, pace=dataclasses.replace(settings.pace, minutes=args.minutes))
-    return settings
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    tables = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
-    return {**below, **above, **tables}
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 import json
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,9 +24,11 @@ from moshi.models.lm import LMModel
 from safetensors.torch import save_file
 from torch import nn
 
-from duplex.config import ConfigError, from_dict, from_flags, read_toml
+from duplex.config import ConfigError
 from weights import run
+from weights.descent import cosine, descend
 from weights.disturb import Disturb, disturbed
+from weights.flags import add_flags, say, settings_of
 from weights.lm import build, delayed, listen, load
 from weights.lm_losses import Weights, audio_losses, text_losses, word_losses
 from weights.shards import Batch, Format, NoTokens, TokenData
@@ -86,7 +86,7 @@ class MoshiTrainee:
         given = disturbed(batch.codes, self._settings.disturb, self.lm, rng)
         losses = self._losses(self.lm, batch, given, rng)
         total = losses.pop("total")
-        norm = _descend(self._optimiser, total, rate(self._settings, n))
+        norm = descend(self._optimiser, total, rate(self._settings, n))
         self._follow(n)
         return {"loss": total.item(), "norm": norm} | {name: value.item() for name, value in losses.items()}
 
@@ -158,8 +158,7 @@ class MoshiTrainee:
 def rate(settings: Settings, n: int) -> float:
     """The learning rate of step n: up, then down along a cosine."""
     up = min(1.0, (n + 1) / max(1, settings.warm_up))
-    through = min(1.0, n / settings.decay_steps)
-    return settings.rate * up * (settings.last_rate + (1 - settings.last_rate) * (1 + math.cos(math.pi * through)) / 2)
+    return settings.rate * up * cosine(n / settings.decay_steps, settings.last_rate)
 
 
 def export(out: Path, config: Mapping[str, Any], dtype: str = "float32") -> Path:
@@ -193,17 +192,6 @@ def _adam(modules: list[nn.Module], weight_decay: float) -> torch.optim.Optimize
     return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.95), fused=True)
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> float:
-    """One update. Returns the gradient's norm, before it is cut to 1."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 1.0)
-    optimiser.step()
-    return float(norm)
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m weights.train_moshi", description="Train the Moshi LM.")
     parser.add_argument("--data", required=True, help="folder of tokens, or several, apart by commas")
@@ -215,10 +203,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--config", type=Path, help="config.json; default: that of --init, or weights/moshi_config.json"
     )
-    parser.add_argument("--minutes", type=float, help="default: 60")
     parser.add_argument("--device", help="default: cpu")
-    parser.add_argument("--settings", type=Path, help="TOML file with the fields of Settings")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as disturb.user_code=0.1")
+    add_flags(parser)
     try:
         return _train(parser.parse_args(argv))
     except (ConfigError, NoTokens, ValueError, RuntimeError, OSError, run.NotFinite) as error:
@@ -227,32 +213,21 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    settings, config = _settings(args), json.loads(_config(args).read_text())
+    settings, config = settings_of(Settings, args, device=args.device), json.loads(_config(args).read_text())
     torch.set_num_threads(settings.threads)
     data = _tokens(args.data)
     held_out = _tokens(args.held_out) if args.held_out else None
     trainee = MoshiTrainee(_lm(args, config, settings), settings, data, held_out)
-    _say(f"{sum(p.numel() for p in trainee.lm.parameters()):,} weights, {data.frames / 750:,.0f} minutes of dialogues")
-    run.go(trainee, args.out, settings.pace, say=_Exporting(args.out, config, settings.file_dtype))
-    _say(f"exported to {export(args.out, config, settings.file_dtype)}")
+    say(f"{sum(p.numel() for p in trainee.lm.parameters()):,} weights, {data.frames / 750:,.0f} minutes of dialogues")
+    run.go(
+        trainee,
+        args.out,
+        settings.pace,
+        say,
+        lambda: export(args.out, config, settings.file_dtype),
+        stop=run.stopped_by_signals(),
+    )
     return 0
-
-
-class _Exporting:
-    """Says a line, and exports when there is a new checkpoint."""
-
-    def __init__(self, out: Path, config: Mapping[str, Any], dtype: str) -> None:
-        self._out, self._config, self._dtype = out, config, dtype
-        self._seen = self._newest()
-
-    def __call__(self, line: str) -> None:
-        _say(line)
-        if (newest := self._newest()) != self._seen:
-            export(self._out, self._config, self._dtype)
-            self._seen = newest
-
-    def _newest(self) -> str:
-        return max((path.name for path in (self._out / "checkpoints").glob("*") if path.name.isdigit()), default="")
 
 
 def _lm(args: argparse.Namespace, config: Mapping[str, Any], settings: Settings) -> LMModel:
@@ -272,25 +247,6 @@ def _config(args: argparse.Namespace) -> Path:
 
 def _tokens(folders: str) -> TokenData:
     return TokenData([Path(folder) for folder in folders.split(",")])
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    settings = from_dict(Settings, _merged(read_toml(args.settings) if args.settings else {}, from_flags(args.set)))
-    if args.device is not None:
-        settings = dataclasses.replace(settings, device=args.device)
-    if args.minutes is not None:
-        settings = dataclasses.replace(settings, pace=dataclasses.replace(settings.pace, minutes=args.minutes))
-    return settings
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    tables = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
-    return {**below, **above, **tables}
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""The flags that every trainer has, and the settings that they make: TOML file, then KEY=VALUE, then flags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from duplex.config import from_dict, from_flags, read_toml
+
+S = TypeVar("S")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--minutes", type=float, help="default: 60")
+    parser.add_argument("--settings", type=Path, help="TOML file with the fields of Settings")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field, such as threads=1")
+
+
+def settings_of(kind: type[S], given: argparse.Namespace, **flags: Any) -> S:
+    """`flags` are fields too, None where not given; `kind` has a `pace`. Raises ConfigError."""
+    table = _merged(read_toml(given.settings) if given.settings else {}, from_flags(given.set))
+    table |= {name: value for name, value in flags.items() if value is not None}
+    if given.minutes is not None:
+        table = _merged(table, {"pace": {**table.get("pace", {}), "minutes": given.minutes}})
+    return from_dict(kind, table)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    tables = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+    return {**below, **above, **tables}
