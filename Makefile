@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo check test bench clean
+.PHONY: setup demo check test nano bench clean
 
 setup: $(VENV)/.ready
 
@@ -23,6 +23,9 @@ check: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+nano: setup
+	$(BIN)/python -m weights.check --small --out runs/nano-check
 
 bench: setup
 	$(BIN)/python -m eval bench
