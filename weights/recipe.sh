@@ -23,9 +23,10 @@ if [ ! -e "$out/bank/done" ]; then
     touch "$out/bank/done"
 fi
 
-# 2. The codec. Its tokens are final when the encoder is frozen; the decoder may go on alone.
+# 2. The codec: everything together, then with its tokens final the decoder alone.
 $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
-    --minutes "${CODEC_MINUTES:-240}" --set decay_from=12000 --set decay_steps=6000
+    --minutes "${CODEC_MINUTES:-240}" --set agents=1 --set users=6 --set decoded_users=0 \
+    --set decay_from=12000 --set decay_steps=6000 --set freeze_from=18000
 
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"

@@ -3,8 +3,9 @@
     python -m weights.bank --out DIR --minutes 300; python -m weights.bank --out TEST --minutes 8 --split test
     python -m weights.train_mimi --data DIR --held-out TEST --out DIR --minutes 60
 
-Goes on where the last run into the same folder stopped. `OUT/export/` always holds the last checkpoint as the stock
-loader wants it. Settings beyond the flags: `--settings FILE.toml`, `--set KEY=VALUE` (the fields of `Settings`).
+Goes on where the last run into the same folder stopped; `--init weights/nano` begins with weights that are already
+trained (add `--set quantise_from=0`). `OUT/export/` always holds the last checkpoint as the stock loader wants it.
+Settings beyond the flags: `--settings FILE.toml`, `--set KEY=VALUE` (the fields of `Settings`).
 
 It is a codec of one voice that understands many: whoever speaks and through whatever air, it shall hear the same words
 at the same moments in the agent's own clean voice, and its first codebook shall tell which sounds they are. So the
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -54,6 +55,8 @@ class Settings:
     decay_steps: int = 3000
     quantise_from: int = 800  # step; before it the latents go straight through
     freeze_from: int | None = None  # step from which encoder and codes stay as they are, and only the agent is decoded
+    frozen_agents: int = 3  # segments in a batch from then on
+    frozen_steps: int = 8000  # in which the rate falls to a tenth once more
     adversarial_after: int | None = None  # step
     user_mel: float = 0.5  # weights of the losses; the agent's mel distance has 1
     waveform: float = 1.0
@@ -69,8 +72,8 @@ class Settings:
     threads: int = 2  # of torch on a CPU; 1 where other work wants the cores, or where a resume must be exact
 
     def __post_init__(self) -> None:
-        if self.decay_from is not None and self.decay_steps < 1:
-            raise ValueError("decay_steps must be at least 1")
+        if min(self.decay_steps, self.frozen_steps) < 1:
+            raise ValueError("decay_steps and frozen_steps must be at least 1")
         if not 0 <= self.decoded_users <= self.users:
             raise ValueError(f"decoded_users must be from 0 to users, which is {self.users}")
 
@@ -184,7 +187,7 @@ class MimiTrainee:
     def _decoding_losses(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """The decoder alone, on the agent alone."""
         settings = self._settings
-        speech = self._data.draw(rng, agents=settings.agents, users=0, frames=settings.frames)
+        speech = self._data.draw(rng, agents=settings.frozen_agents, users=0, frames=settings.frames)
         meant = self._tensor(speech.meant)
         made = decode_frozen(self.mimi, meant)
         losses = {"mel": self._mel(made, meant), "waveform": F.l1_loss(made, meant)}
@@ -224,7 +227,9 @@ class MimiTrainee:
 
 
 def rate(settings: Settings, n: int) -> float:
-    """The learning rate of step n: up, level, and where asked for down to a tenth along a cosine."""
+    """The learning rate of step n: up, level, and where asked for down to a tenth along a cosine; again when frozen."""
+    if settings.freeze_from is not None and n >= settings.freeze_from:
+        return settings.rate * cosine((n - settings.freeze_from) / settings.frozen_steps, last=0.1)
     up = min(1.0, (n + 1) / max(1, settings.warm_up))
     if settings.decay_from is None:
         return settings.rate * up
@@ -261,6 +266,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder that weights.bank filled")
     parser.add_argument("--held-out", type=Path, help="the like with --split test; default: DATA")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, curve and export")
+    parser.add_argument("--init", type=Path, help="folder of mimi.safetensors, mimi_config.json to start from")
     parser.add_argument("--config", type=Path, default=_CONFIG, help="mimi_config.json; default: %(default)s")
     add_flags(parser)
     try:
@@ -271,11 +277,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    settings, config = settings_of(Settings, args), json.loads(args.config.read_text())
+    settings = settings_of(Settings, args)
+    config = json.loads((args.init / "mimi_config.json" if args.init else args.config).read_text())
     torch.set_num_threads(settings.threads)
     data = Speech.open(args.data)
     held_out = Speech.open(args.held_out) if args.held_out else data
     trainee = MimiTrainee(config, settings, data, held_out)
+    if args.init:
+        trainee.mimi.load_state_dict(load_file(args.init / "mimi.safetensors"))
     stop = run.stopped_by_signals()
     run.go(trainee, args.out, settings.pace, say, lambda: export(args.out, config), stop=stop)
     return 0

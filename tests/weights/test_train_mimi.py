@@ -157,6 +157,11 @@ def test_the_rate_rises_stays_and_falls_to_a_tenth() -> None:
     assert [round(rate(settings, n), 3) for n in (0, 4, 9, 100, 125, 150, 999)] == [0.1, 0.5, 1, 1, 0.55, 0.1, 0.1]
 
 
+def test_the_rate_falls_once_more_when_only_the_decoder_is_left() -> None:
+    settings = Settings(rate=1.0, warm_up=0, decay_from=0, decay_steps=10, freeze_from=20, frozen_steps=10)
+    assert [round(rate(settings, n), 2) for n in (0, 10, 19, 20, 25, 30, 99)] == [1, 0.1, 0.1, 1, 0.55, 0.1, 0.1]
+
+
 # --- what comes out ---------------------------------------------------------------------------------------------------
 
 
