@@ -12,6 +12,7 @@ from duplex.frame import SAMPLE_RATE
 from weights.air import Channel, transformed
 from weights.bank import Bank
 
+_BORROWED_SHARE = 0.5  # of the agent's segments: the agent's voice saying what a user says
 _LEVEL_DB = (-14.0, 6.0)  # of users
 _CLEAN_SHARE = 0.3  # of users: no air at all
 _WORST_SNR_DB, _BEST_SNR_DB = 3.0, 40.0  # the better the likelier
@@ -46,14 +47,21 @@ class Speech:
 
     def draw(self, rng: np.random.Generator, agents: int, users: int, frames: int) -> Segments:
         """A pure function of the generator's state. Raises NoBank."""
-        rows = [self._agent(rng, numbers) for numbers in self.agent.segments(rng, agents, frames)]
+        rows = [self._agent(rng, frames) for _ in range(agents)]
         rows += [self._user(rng, numbers) for numbers in self.user.segments(rng, users, frames)]
         heard, meant, phones, paired = zip(*rows, strict=True)
         return Segments(np.stack(heard), np.stack(meant), np.stack(phones), np.array(paired))
 
-    def _agent(self, rng: np.random.Generator, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        pcm = _pcm(self.agent.heard, numbers)
-        return pcm, pcm, self.agent.phones[numbers], True
+    def _agent(self, rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        """Its own sentences are few, so now and then what a user says, in the agent's voice."""
+        bank, pcm = self.agent, self.agent.heard
+        numbers = bank.segments(rng, 1, frames)[0]
+        if rng.random() < _BORROWED_SHARE:
+            borrowed = self.user.segments(rng, 1, frames)[0]
+            if self.user.paired[borrowed].all():
+                bank, pcm, numbers = self.user, self.user.meant, borrowed
+        clean = _pcm(pcm, numbers)
+        return clean, clean, bank.phones[numbers], True
 
     def _user(self, rng: np.random.Generator, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
         heard, meant, phones = _pcm(self.user.heard, numbers), _pcm(self.user.meant, numbers), self.user.phones[numbers]
