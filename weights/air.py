@@ -49,8 +49,9 @@ def hiss(samples: int, tilt: float, rng: np.random.Generator) -> np.ndarray:
     """Noise of RMS 1 whose amplitude falls with frequency to the power of `tilt`."""
     if not samples:
         return np.zeros(0, np.float32)
-    size = next_fast_len(samples, real=True)
+    size = int(next_fast_len(samples, real=True) or samples)
     shape = np.maximum(np.arange(size // 2 + 1, dtype=np.float32) / size * SAMPLE_RATE, 50.0) ** -tilt
     shape[0] = 0
-    noise = irfft(rfft(rng.standard_normal(size, dtype=np.float32)) * shape, size)[:samples]
+    spectrum = np.asarray(rfft(rng.standard_normal(size, dtype=np.float32)))
+    noise = np.asarray(irfft(spectrum * shape, size))[:samples]
     return noise / max(float(noise.std()), 1e-9)

@@ -44,7 +44,7 @@ class Unusual:
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         wrong = []
-        answered = dict.fromkeys(KINDS, 0)
+        answered: dict[str, int] = dict.fromkeys(KINDS, 0)
         for take in takes:
             kind = take.script.name.split(":")[1]
             line = take.script.sayings[0].line if take.script.sayings else None

@@ -22,7 +22,7 @@ _SHORT = {"can't": "can not", "won't": "will not", "let's": "let us", "cannot": 
 _ENDINGS = {"n't": " not", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am", "'s": " is", "'d": " would"}
 _BRITISH = "colour colours favourite neighbour grey kilometre kilometres metre metres centre theatre apologise equals"
 _AMERICAN = "color colors favorite neighbor gray kilometer kilometers meter meters center theater apologize is"
-_SPELLINGS = dict(zip(_BRITISH.split(), _AMERICAN.split(), strict=True))
+_SPELLINGS: dict[str, str] = dict(zip(_BRITISH.split(), _AMERICAN.split(), strict=True))
 
 
 class Reply(NamedTuple):
