@@ -71,7 +71,9 @@ def go(
     curve = Curve(out / "curve.jsonl", step)
     began = last_save = logged = clock()
     sums: dict[str, float] = {}
-    while not (stop and stop.is_set()) and clock() - began < pace.minutes * 60 and step != pace.steps:
+    while clock() - began < pace.minutes * 60 and (pace.steps is None or step < pace.steps):
+        if stop and stop.is_set():
+            break
         for key, value in _finite(trainee.step(step), step).items():
             sums[key] = sums.get(key, 0.0) + value
         step += 1
