@@ -45,6 +45,12 @@ def _room(rt60_ms: int, rng: np.random.Generator) -> np.ndarray:
     return response.astype(np.float32)
 
 
+def levelled(pcm: np.ndarray, gain: float = 1.0) -> np.ndarray:
+    """Speech at `gain` times SPEECH_RMS."""
+    rms = max(float(np.sqrt(np.mean(np.square(pcm, dtype=np.float64)))), 1e-4)
+    return (pcm * (SPEECH_RMS * gain / rms)).astype(np.float32)
+
+
 def hiss(samples: int, tilt: float, rng: np.random.Generator) -> np.ndarray:
     """Noise of RMS 1 whose amplitude falls with frequency to the power of `tilt`."""
     if not samples:

@@ -1,4 +1,4 @@
-"""The flags that every trainer has, and the settings that they make: TOML file, then KEY=VALUE, then flags."""
+"""Flags that several programs have, and the settings that a trainer's make: TOML file, then KEY=VALUE, then flags."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from duplex.config import from_dict, from_flags, read_toml
+from weights.voices import DEFAULT, ENGINES
 
 S = TypeVar("S")
 
@@ -17,6 +18,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="default: 60")
     parser.add_argument("--settings", type=Path, help="TOML file with the fields of Settings")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a field, such as threads=1")
+
+
+def add_engines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engines", type=_names, default=DEFAULT, help=f"of users' voices, from {','.join(ENGINES)}")
 
 
 def settings_of(kind: type[S], given: argparse.Namespace, **flags: Any) -> S:
@@ -31,6 +36,10 @@ def settings_of(kind: type[S], given: argparse.Namespace, **flags: Any) -> S:
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

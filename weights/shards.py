@@ -125,11 +125,11 @@ class TokenData:
         if not self._dialogues:
             raise NoTokens(f"{', '.join(map(str, folders))}: not one dialogue is finished")
         self.frames = sum(d.length for d in self._dialogues)
+        self._shares = np.array([d.length for d in self._dialogues]) / self.frames
 
     def draw(self, rng: np.random.Generator, count: int, ticks: int) -> Batch:
         """Segments that begin anywhere where nobody speaks, longer dialogues more often."""
-        share = np.array([d.length for d in self._dialogues]) / self.frames
-        chosen = [self._dialogues[i] for i in rng.choice(len(share), count, p=share)]
+        chosen = [self._dialogues[i] for i in rng.choice(len(self._shares), count, p=self._shares)]
         return self._cut([(d, int(rng.choice(_early(d.starts, d.length - ticks)))) for d in chosen], ticks)
 
     def first(self, count: int, ticks: int) -> Batch:

@@ -13,7 +13,6 @@ import argparse
 import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,10 +21,11 @@ from rich.progress import Progress
 
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, Frame
 from duplex.recording import Recording, RecordingWriter
-from weights.air import SPEECH_RMS, hiss, transformed
+from weights.air import SPEECH_RMS, hiss, levelled, transformed
+from weights.flags import add_engines
 from weights.intents import Split, sentences
 from weights.plan import START, Dialogue, Line, plan
-from weights.voices import AGENT, DEFAULT, ENGINES, Clip, Word, speaker
+from weights.voices import DEFAULT, Clip, Word, agent_says, speaker
 
 STOP_TICKS = 3  # an interrupted agent is silent so many whole ticks after the tick in which the user began
 FADE_SAMPLES = SAMPLE_RATE // 20
@@ -118,18 +118,13 @@ def _cut(placed: Placed, end: int) -> None:
 # --- what -------------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2048)
-def _agent_sentence(text: str) -> Clip:
-    return speaker(AGENT.engine).speak(text, AGENT, seed=0)
-
-
 def _agent_clip(text: str) -> Clip:
     """Its sentences, each from a frame boundary."""
     pcm: list[np.ndarray] = []
     words: list[Word] = []
     at = 0
     for sentence in sentences(text):
-        clip = _agent_sentence(sentence)
+        clip = agent_says(sentence)
         at = at and _next_frame(at) + SENTENCE_GAP_TICKS * FRAME_SAMPLES
         pcm += [np.zeros(at - sum(map(len, pcm)), np.float32), clip.pcm]
         words += [Word(w, at + b, at + e) for w, b, e in clip.words]
@@ -143,15 +138,11 @@ def _user_clip(dialogue: Dialogue, line: Line, index: int) -> Clip:
     if not line.text:
         return Clip(_bang(rng) * np.float32(gain), ())
     voice = dialogue.other if line.who == "other" else dialogue.voice
-    clip = _levelled(speaker(voice.engine).speak(line.text, voice, int(rng.integers(2**31))), gain)
+    clip = speaker(voice.engine).speak(line.text, voice, int(rng.integers(2**31)))
+    clip = replace(clip, pcm=levelled(clip.pcm, gain))
     for word, ms in sorted(line.pauses, reverse=True):
         clip = _paused(clip, word, _samples(ms))
     return clip
-
-
-def _levelled(clip: Clip, gain: float) -> Clip:
-    rms = float(np.sqrt(np.mean(np.square(clip.pcm, dtype=np.float64))))
-    return replace(clip, pcm=(clip.pcm * (SPEECH_RMS * gain / rms)).astype(np.float32))
 
 
 def _paused(clip: Clip, word: int, length: int) -> Clip:
@@ -232,12 +223,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=get_args(Split), default="train")
     parser.add_argument("--greeting", type=float, default=0.0, help="share of dialogues that the agent opens")
-    parser.add_argument("--engines", default=",".join(DEFAULT), help=f"of the users' voices, from {','.join(ENGINES)}")
+    add_engines(parser)
     given = parser.parse_args()
-    engines = given.engines.split(",")
     with Progress() as progress:
         task = progress.add_task(f"{given.split} dialogues, minutes", total=given.minutes)
-        for minutes in make(given.out, given.minutes, given.seed, given.split, given.greeting, engines):
+        for minutes in make(given.out, given.minutes, given.seed, given.split, given.greeting, given.engines):
             progress.advance(task, minutes)
 
 

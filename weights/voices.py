@@ -5,7 +5,7 @@ elsewhere. Another synthesiser is one more row in each of ENGINES, SHARES and _V
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 
 from weights.flite import FliteSpeaker
@@ -26,6 +26,7 @@ __all__ = [
     "Speaker",
     "Voice",
     "Word",
+    "agent_says",
     "speaker",
     "voices",
 ]
@@ -80,6 +81,12 @@ def _joe(split: Split) -> list[Voice]:
 
 ENGINES: dict[str, Callable[[], Speaker]] = {"hibari": HibariSpeaker, "flite": FliteSpeaker, "joe": PiperSpeaker}
 _VOICES: dict[str, Callable[[Split], list[Voice]]] = {"hibari": _hibari, "flite": _flite, "joe": _joe}
+
+
+@lru_cache(maxsize=2048)
+def agent_says(sentence: str) -> Clip:
+    """A sentence of the agent: it always has the same samples. Raises ValueError when it cannot be pronounced."""
+    return speaker(AGENT.engine).speak(sentence, AGENT, seed=0)
 
 
 @cache

@@ -20,9 +20,13 @@ class Norm(NamedTuple):
     weight: torch.Tensor  # float32 [dim]
     eps: float
 
+    @classmethod
+    def of(cls, norm: RMSNorm) -> Norm:
+        return cls(norm.alpha.detach().float().flatten(), norm.eps)
+
 
 class Layer(NamedTuple):
-    """One layer's weights for one codebook."""
+    """One layer's weights; of a depth transformer, for one codebook."""
 
     norm1: Norm
     qkv: torch.Tensor  # [3 * dim, dim]
@@ -49,7 +53,7 @@ class Depth:
         self._in = torch.cat(inputs)  # [K * dim, dim of the LM]
         self._embeddings = [emb.weight for emb in (parts.depformer_text_emb, *parts.depformer_emb)]
         self._layers = [[_layer(layer, schedule[k]) for layer in layers] for k in steps]
-        self._norms = [_norm(norm) for norm in parts.depformer_norms]
+        self._norms = [Norm.of(norm) if isinstance(norm, RMSNorm) else None for norm in parts.depformer_norms]
         self._heads_out = [(linear.weight, linear.bias) for linear in parts.linears]
         dim = self._in.shape[0] // lm.dep_q
         shape = (len(layers), 2, rows, self._heads, lm.dep_q, dim // self._heads)
@@ -63,12 +67,12 @@ class Depth:
         """The previous token [B] and `inputs(...)[codebook]` -> logits [B, card]."""
         x = given + F.embedding(token, self._embeddings[codebook])
         for layer, cache in zip(self._layers[codebook], self._cache, strict=True):
-            x = x + F.linear(self._attend(_rms(x, layer.norm1), layer, cache, codebook), layer.out)
-            gate, value = F.linear(_rms(x, layer.norm2), layer.gate_in).chunk(2, dim=1)
+            x = x + F.linear(self._attend(rms(x, layer.norm1), layer, cache, codebook), layer.out)
+            gate, value = F.linear(rms(x, layer.norm2), layer.gate_in).chunk(2, dim=1)
             x = x + F.linear(F.silu(gate) * value, layer.gate_out)
         weight, bias = self._heads_out[codebook]
         norm = self._norms[codebook]
-        return F.linear(x if norm is None else _rms(x, norm), weight, bias)
+        return F.linear(x if norm is None else rms(x, norm), weight, bias)
 
     def _attend(self, x: torch.Tensor, layer: Layer, cache: torch.Tensor, step: int) -> torch.Tensor:
         """[B, dim] -> [B, dim], over this frame's steps so far; cache is [2, B, H, K, D]."""
@@ -108,8 +112,7 @@ def _fits(layer: Any) -> bool:
 
 def _layer(layer: Any, index: int) -> Layer:
     attention, gate = layer.self_attn, layer.gating[index]
-    norm1, norm2 = _norm(layer.norm1), _norm(layer.norm2)
-    assert norm1 and norm2
+    norm1, norm2 = Norm.of(layer.norm1), Norm.of(layer.norm2)
     return Layer(
         norm1,
         attention.in_projs[index].weight,
@@ -120,9 +123,6 @@ def _layer(layer: Any, index: int) -> Layer:
     )
 
 
-def _norm(norm: nn.Module) -> Norm | None:
-    return Norm(norm.alpha.detach().float().flatten(), norm.eps) if isinstance(norm, RMSNorm) else None
-
-
-def _rms(x: torch.Tensor, norm: Norm) -> torch.Tensor:
+def rms(x: torch.Tensor, norm: Norm) -> torch.Tensor:
+    """[..., dim], normalised in float32."""
     return F.rms_norm(x.float(), norm.weight.shape, norm.weight, norm.eps).to(x.dtype)

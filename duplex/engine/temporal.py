@@ -19,20 +19,9 @@ from moshi.modules.transformer import RMSNorm
 from torch import nn
 from torch.nn import functional as F
 
-from duplex.engine.depth import Norm
+from duplex.engine.depth import Layer, Norm, rms
 
 STRIDE = 64  # a row's sums, padded with zeros to a multiple of 16, are the same to the bit however old its neighbours
-
-
-class Layer(NamedTuple):
-    """One layer's weights."""
-
-    norm1: Norm
-    qkv: torch.Tensor  # [3 * dim, dim]
-    out: torch.Tensor  # [dim, dim]
-    norm2: Norm
-    gate_in: torch.Tensor  # [2 * hidden, dim]
-    gate_out: torch.Tensor  # [dim, hidden]
 
 
 class Moment(NamedTuple):
@@ -56,7 +45,7 @@ class Temporal:
         self._layers = [_layer(layer) for layer in self._transformer.layers]
         attention = self._transformer.layers[0].self_attn
         self._heads, self._context = attention.num_heads, attention.context
-        self._out_norm, self._text = _norm(parts.out_norm), parts.text_linear
+        self._out_norm, self._text = Norm.of(parts.out_norm), parts.text_linear
         tables = [emb.weight for emb in (parts.text_emb, *parts.emb)]
         self._table = torch.cat([*tables, torch.zeros_like(tables[0][:1])])  # the last row is for "no token"
         self._starts = torch.tensor([0, *(len(table) for table in tables[:-1])]).cumsum(0)
@@ -75,11 +64,11 @@ class Temporal:
         x = self._embed(tokens[:, :, 0])
         for layer, module in zip(self._layers, self._transformer.layers, strict=True):
             cache = module.self_attn._streaming_state.kv_cache.cache  # [2, B, H, context, D]
-            x = x + F.linear(self._attend(_rms(x, layer.norm1), layer, cache, moment), layer.out)
-            gate, value = F.linear(_rms(x, layer.norm2), layer.gate_in).chunk(2, dim=1)
+            x = x + F.linear(self._attend(rms(x, layer.norm1), layer, cache, moment), layer.out)
+            gate, value = F.linear(rms(x, layer.norm2), layer.gate_in).chunk(2, dim=1)
             x = x + F.linear(F.silu(gate) * value, layer.gate_out)
         state.offsets.add_(state.exec_mask)
-        x = _rms(x, self._out_norm)[:, None]
+        x = rms(x, self._out_norm)[:, None]
         return x, self._text(x)[:, None]
 
     def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -143,12 +132,4 @@ def _fits(layer: Any) -> bool:
 def _layer(layer: Any) -> Layer:
     attention, gate = layer.self_attn, layer.gating
     qkv, out = attention.in_projs[0].weight, attention.out_projs[0].weight
-    return Layer(_norm(layer.norm1), qkv, out, _norm(layer.norm2), gate.linear_in.weight, gate.linear_out.weight)
-
-
-def _norm(norm: RMSNorm) -> Norm:
-    return Norm(norm.alpha.detach().float().flatten(), norm.eps)
-
-
-def _rms(x: torch.Tensor, norm: Norm) -> torch.Tensor:
-    return F.rms_norm(x.float(), norm.weight.shape, norm.weight, norm.eps).to(x.dtype)
+    return Layer(Norm.of(layer.norm1), qkv, out, Norm.of(layer.norm2), gate.linear_in.weight, gate.linear_out.weight)

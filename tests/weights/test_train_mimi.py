@@ -90,6 +90,11 @@ def test_six_steps_are_three_and_three(data: Path, tmp_path: Path) -> None:
     assert len(curves[0][5]["used"]) == 3
 
 
+def test_a_run_that_is_already_longer_ends_at_once(data: Path, tmp_path: Path) -> None:
+    run.go(trainee(data), tmp_path, steps(3))
+    assert run.go(trainee(data), tmp_path, steps(2)) == 3
+
+
 def test_another_seed_is_another_run(data: Path, tmp_path: Path) -> None:
     one, other = trainee(data), trainee(data, dataclasses.replace(PHASES, seed=1))
     assert one.step(0) != other.step(0)

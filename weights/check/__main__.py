@@ -29,7 +29,8 @@ from weights.check.families import FAMILIES, judged, played
 from weights.check.hearing import Hearing, Scale
 from weights.check.table import HEAD, Row, as_markdown, cells
 from weights.check.ticks import tick_rows
-from weights.voices import DEFAULT, NoEngine
+from weights.flags import add_engines
+from weights.voices import NoEngine
 
 ROWS = ("codec", *(name for name in FAMILIES if name != "long"), "ticks", "long")
 SMALL = Scale(n=2, together=4, quiet_s=10.0, long_s=30.0, ticks=40, mono_s=8.0)
@@ -112,7 +113,7 @@ def _show(rows: Sequence[Row], head: Mapping[str, Any], out: Path) -> None:
 def _scale(given: argparse.Namespace) -> Scale:
     if given.small:
         return SMALL
-    return Scale(n=given.n, seed=given.seed, engines=tuple(given.engines), together=given.rows)
+    return Scale(n=given.n, seed=given.seed, engines=given.engines, together=given.rows)
 
 
 def _arguments() -> argparse.Namespace:
@@ -122,7 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=20, help="scales the number of trials (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=8, help="sessions in one batch (default: %(default)s)")
     parser.add_argument("--only", type=_names, default=list(ROWS), metavar="ROW,...", help=", ".join(ROWS))
-    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(DEFAULT), help="of users' voices")
+    add_engines(parser)
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/check"), help="(default: %(default)s)")

@@ -13,10 +13,11 @@ from duplex.checkpoint import locate
 from duplex.codec import Codec, open_codec
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, frames_of
 from eval.score import Transcriber
+from weights.bank import agent_sentences
 from weights.check.table import Miss, Row
 from weights.check.words import edits, normalised, word_errors
-from weights.intents import held_out_sentence, intents, sentences
-from weights.voices import AGENT, speaker
+from weights.intents import held_out_sentence
+from weights.voices import agent_says
 
 DNSMOS_HZ = 16_000
 DNSMOS_SAMPLES = int(9.01 * DNSMOS_HZ)
@@ -26,8 +27,7 @@ _OVERALL = np.poly1d([-0.06766283, 1.11546468, 0.04602535])  # raw score -> OVRL
 
 def held_out() -> list[str]:
     """The agent's sentences that no codec is trained on."""
-    said = {s for intent in intents().values() for slot in intent.slots for s in sentences(intent.answered(slot))}
-    return sorted(text for text in said if held_out_sentence(text))
+    return sorted(text for text in agent_sentences() if held_out_sentence(text))
 
 
 def through(codec: Codec, pcm: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def codec_rows(checkpoint: str, n: int, seed: int, transcribe: Transcriber) -> l
     """Word errors and DNSMOS of `n` held-out sentences; the clean voice beside it."""
     codec, rng = open_codec(locate(checkpoint)), np.random.default_rng(seed)
     texts = [str(t) for t in rng.permutation(held_out())[:n]]
-    clean = [_padded(speaker(AGENT.engine).speak(text, AGENT, seed=0).pcm) for text in texts]
+    clean = [_padded(agent_says(text).pcm) for text in texts]
     made = [through(codec, pcm) for pcm in clean]
     heard = [transcribe(pcm) for pcm in made]
     value, plain = (

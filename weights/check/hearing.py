@@ -54,14 +54,13 @@ class Hearing:
 class Family(Protocol):
     """Trials that are judged together."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     def scripts(self, scale: Scale) -> list[Script]: ...
 
     def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        """What to play once the first trials are known; [] for most."""
-        ...
+        """What to play once the first trials are known."""
+        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]: ...
 

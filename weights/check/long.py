@@ -9,7 +9,7 @@ import numpy as np
 
 from duplex.frame import SAMPLE_RATE
 from weights.check.cases import Case, cases, script
-from weights.check.hearing import Hearing, Scale
+from weights.check.hearing import Family, Hearing, Scale
 from weights.check.play import Take
 from weights.check.table import Row, rate
 from weights.check.turns import Answer, answer, misses
@@ -39,7 +39,7 @@ class Minute:
         return f"{answered} of {n} answered, {right} right"
 
 
-class Long:
+class Long(Family):
     """One user a session, who asks on and on, each time when the answer is over."""
 
     name = "long"
@@ -55,9 +55,6 @@ class Long:
         lines = tuple(case.lines[0] for case in asked)
         whole = script(f"long-{index:03}", replace(asked[0], lines=lines), cues, scale.long_s)
         return replace(whole, settles=False)
-
-    def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         limit_s = max((take.script.limit_s for take in takes), default=0.0)

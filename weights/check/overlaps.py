@@ -13,7 +13,7 @@ import numpy as np
 
 from duplex.frame import SAMPLE_RATE
 from weights.check.cases import cases, script
-from weights.check.hearing import Hearing, Scale, miss
+from weights.check.hearing import Family, Hearing, Scale, miss
 from weights.check.judge import STOP_WINDOW_MS, Stop, stop, talks
 from weights.check.play import Take
 from weights.check.table import Miss, Row, rate
@@ -38,7 +38,7 @@ class Met:
         return miss(self.take, line, self.heard, self.stop.void or why, void=bool(self.stop.void))
 
 
-class _Overlaps:
+class _Overlaps(Family):
     """A long reply, and something the user says into it."""
 
     name = ""
@@ -66,7 +66,7 @@ class _Overlaps:
                 out.append(replace(whole, name=whole.name + WITH, sayings=(asks, second)))
         return out
 
-    def met(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> tuple[list[Met], list[Met]]:
+    def met(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> tuple[list[Met], list[Miss]]:
         """(judged, void): void are replies that were too short, and those that say nothing."""
         alone = {take.script.name: take for take in takes}
         out = []
@@ -79,9 +79,10 @@ class _Overlaps:
             before = alone[take.script.name.removesuffix(WITH)]
             end = _reply(take, asked.begin) + round(reply_ms(before) * SAMPLE_RATE / 1000)
             out.append(Met(take, stop(take.agent, span.begin, end), heard))
-        return [m for m in out if not m.stop.void], [m for m in out if m.stop.void]
+        void = [m.miss("") for m in out if m.stop.void]
+        return [m for m in out if not m.stop.void], void + self._short(takes, more, hearing)
 
-    def short(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Miss]:
+    def _short(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Miss]:
         """Trials that were not played a second time, as void."""
         played = {take.script.name.removesuffix(WITH) for take in more}
         left = [take for take in takes if take.script.name not in played]
@@ -100,11 +101,8 @@ class Interruptions(_Overlaps):
         yielded = [m for m in met if m.stop.yielded]
         times = [m.stop.latency_ms for m in yielded if m.stop.latency_ms is not None]
         right = sum(answer(m.take, 1, hearing, begin=_answer_from(m)).right for m in yielded)
-        missed = [m.miss("went on talking") for m in met if m not in yielded]
-        missed += [m.miss("") for m in void] + self.short(takes, more, hearing)
-        note = (
-            f"of {len(takes)} trials {len(takes) - len(met)} void; new question answered rightly {right} of {len(met)}"
-        )
+        missed = [*(m.miss("went on talking") for m in met if m not in yielded), *void]
+        note = f"of {len(takes)} trials {len(void)} void; new question answered rightly {right} of {len(met)}"
         p50 = float(np.percentile(times, 50).round()) if times else None
         p90 = f"p90 {np.percentile(times, 90):.0f} ms" if times else ""
         return [
@@ -122,9 +120,8 @@ class Backchannels(_Overlaps):
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         met, void = self.met(takes, more, hearing)
         stopped = [m for m in met if m.stop.yielded]
-        missed = [m.miss(f"stopped after {m.stop.latency_ms:.0f} ms") for m in stopped]
-        missed += [m.miss("") for m in void] + self.short(takes, more, hearing)
-        note = f"of {len(takes)} trials {len(takes) - len(met)} void"
+        missed = [*(m.miss(f"stopped after {m.stop.latency_ms:.0f} ms") for m in stopped), *void]
+        note = f"of {len(takes)} trials {len(void)} void"
         kept = len(met) - len(stopped)
         return [rate("keeps talking through a backchannel", kept, len(met), (">=", 85), note, missed)]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from duplex.frame import SAMPLE_RATE
 from weights.check.cases import Case, air, cases, sayings, script, seed_of
-from weights.check.hearing import Hearing, Scale, miss
+from weights.check.hearing import Family, Hearing, Scale, miss
 from weights.check.judge import talks
 from weights.check.play import Take
 from weights.check.table import Miss, Row, rate
@@ -17,7 +17,7 @@ from weights.check.users import Cue, Script
 BANG_EVERY_MS = 9_000.0
 
 
-class Unprompted:
+class Unprompted(Family):
     """Nobody speaks: digital silence, a room's steady noise, noise with bangs, in turn."""
 
     name = "quiet"
@@ -25,9 +25,6 @@ class Unprompted:
     def scripts(self, scale: Scale) -> list[Script]:
         found = cases("noise", scale.n, scale.seed, scale.engines)
         return [_KINDS[i % len(_KINDS)](i, case, scale) for i, case in enumerate(found)]
-
-    def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         wrong: list[Miss] = []
@@ -71,7 +68,7 @@ def _still(name: str, case: Case, air: np.ndarray, scale: Scale) -> Script:
 _KINDS = (_silence, _hiss, _bangs)
 
 
-class Asides:
+class Asides(Family):
     """Someone talks to somebody else, or far away. No bound is set; it is reported."""
 
     name = "aside"
@@ -82,9 +79,6 @@ class Asides:
             found = enumerate(cases(scene, max(1, scale.n // 2), scale.seed, scale.engines))
             out += [script(f"{scene}-{i:03}", case, [Cue("start", 1500)]) for i, case in found]
         return out
-
-    def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         out = []

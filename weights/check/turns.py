@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from weights.check.cases import cases, script
-from weights.check.hearing import Hearing, Scale, miss
+from weights.check.hearing import Family, Hearing, Scale, miss
 from weights.check.judge import response_ms, takes_over
 from weights.check.play import Take
 from weights.check.table import Miss, Row, rate
@@ -48,7 +48,7 @@ def answer(take: Take, index: int, hearing: Hearing, begin: int | None = None, e
     return Answer(take, line, response_ms(take.agent[:end], span), heard, *right)
 
 
-class Answers:
+class Answers(Family):
     """One question in a fresh session."""
 
     name = "answers"
@@ -57,9 +57,6 @@ class Answers:
         rng = np.random.default_rng(scale.seed)
         found = enumerate(cases("answer", 3 * scale.n, scale.seed, scale.engines))
         return [script(f"answers-{i:03}", case, [Cue("start", float(rng.uniform(400, 2500)))]) for i, case in found]
-
-    def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         return answer_rows([answer(take, 0, hearing) for take in takes])
@@ -87,7 +84,7 @@ def misses(answers: Sequence[Answer]) -> list[Miss]:
     return [miss(a.take, a.line, a.heard, a.why) for a in answers if a.why]
 
 
-class Pauses:
+class Pauses(Family):
     """A question with a pause of 0.25 to 1 s inside."""
 
     name = "pause"
@@ -95,9 +92,6 @@ class Pauses:
     def scripts(self, scale: Scale) -> list[Script]:
         found = enumerate(cases("pause", 2 * scale.n, scale.seed, scale.engines))
         return [script(f"pause-{i:03}", case, [Cue("start", 1000)]) for i, case in found]
-
-    def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         wrong, right = [], 0

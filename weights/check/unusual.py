@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import gcd
 
 import numpy as np
 from scipy.signal import resample_poly
 
 from duplex.frame import SAMPLE_RATE
 from weights.check.cases import Case, air, cases, script, through
-from weights.check.hearing import Hearing, Scale, miss
+from weights.check.hearing import Family, Hearing, Scale, miss
 from weights.check.judge import overlap_s, talks
 from weights.check.play import Take
 from weights.check.table import Row, rate
@@ -27,7 +26,7 @@ WORDS_A_SECOND = 3.3  # of the fastest voices
 NARROW_HZ = 8_000
 
 
-class Unusual:
+class Unusual(Family):
     """Each kind a few times."""
 
     name = "unusual"
@@ -38,9 +37,6 @@ class Unusual:
             -len(KINDS) * each :
         ]  # other users than those of "answers"
         return [_MADE[KINDS[i % len(KINDS)]](_name(i), case, scale) for i, case in enumerate(found)]
-
-    def more(self, takes: Sequence[Take], scale: Scale) -> list[Script]:
-        return []
 
     def rows(self, takes: Sequence[Take], more: Sequence[Take], hearing: Hearing) -> list[Row]:
         wrong = []
@@ -104,9 +100,8 @@ def _narrow(name: str, case: Case, scale: Scale) -> Script:
 
 
 def _at_8_khz(pcm: np.ndarray) -> np.ndarray:
-    up, down = NARROW_HZ // gcd(NARROW_HZ, SAMPLE_RATE), SAMPLE_RATE // gcd(NARROW_HZ, SAMPLE_RATE)
-    there = resample_poly(pcm, up, down)
-    return np.asarray(resample_poly(there, down, up)[: len(pcm)], np.float32)
+    step = SAMPLE_RATE // NARROW_HZ
+    return np.asarray(resample_poly(resample_poly(pcm, 1, step), step, 1)[: len(pcm)], np.float32)
 
 
 _MADE = dict(zip(KINDS, (_talks_on, _says_nothing, _shouts, _whispers, _narrow), strict=True))
