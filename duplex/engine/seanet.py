@@ -1,0 +1,205 @@
+"""SEANet, the convolutions of Mimi, as matrix products: moshi's numbers with fewer and larger operations.
+
+A convolution of 16 channels at 24 kHz is too thin to be fast. So `block` samples in a row are one vector, and a
+kernel is a matrix that holds it once for each of them, shifted. Channels come last: [B, T, C].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeGuard
+
+import torch
+from moshi.modules.conv import StreamingConv1d, StreamingConvTranspose1d
+from moshi.modules.seanet import SEANetDecoder, SEANetEncoder, SEANetResnetBlock
+from moshi.modules.streaming import State, StreamingModule
+from torch import nn
+from torch.nn import functional as F
+
+_WIDE = 64  # channels of a block that are enough
+
+
+class Product(NamedTuple):
+    """A causal convolution, or a transposed one. It looks at `past` samples before each block."""
+
+    weight: torch.Tensor  # [samples out * channels out, (past + block) * channels in]
+    bias: torch.Tensor  # [samples out * channels out]
+    block: int
+    past: int
+    channels: int  # out
+
+    def rows(self) -> int:
+        """Whole blocks that hold the past."""
+        return -(-self.past // self.block)
+
+    def __call__(self, x: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """[B, T, C], and the samples before [B, rows * block, C] -> [B, T', channels]"""
+        if self.past:
+            x = torch.cat([before, x], 1)
+        blocks, rows = x.reshape(len(x), -1, self.block * x.shape[2]), self.rows()
+        count, skip = blocks.shape[1] - rows, (rows * self.block - self.past) * x.shape[2]
+        if self.past:
+            seen = [blocks[:, i : i + count] for i in range(1, rows + 1)]
+            blocks = torch.cat([blocks[:, :count, skip:], *seen], 2)
+        return F.linear(blocks, self.weight, self.bias).reshape(len(x), -1, self.channels)
+
+
+Layer = Any  # a Product, an nn.Module without state, or a list of Layers, whose sum is added to what goes in
+
+
+def layers(part: SEANetEncoder | SEANetDecoder) -> list[Layer]:
+    """Of moshi's encoder or decoder, without residual blocks that add nothing. Gradients reach its weights; what is
+    computed once holds while they stay."""
+    pairs = zip(_modules(part), _strides(part), strict=True)
+    return [_layer(module, block) for module, block in pairs if not _residual(module) or _adds(module)]
+
+
+def fits(part: nn.Module) -> TypeGuard[SEANetEncoder | SEANetDecoder]:
+    """Whether `layers` knows all that is in it."""
+    if not isinstance(part, SEANetEncoder | SEANetDecoder):
+        return False
+    if not all(isinstance(m.shortcut, nn.Identity) for m in _modules(part) if _residual(m)):
+        return False
+    forward = [m for m in part.modules() if isinstance(m, StreamingConv1d)]
+    backward = [m for m in part.modules() if isinstance(m, StreamingConvTranspose1d)]
+    plain = all(m.pad_mode == "constant" and m.conv.conv.groups == 1 for m in forward)
+    return plain and all(m._kernel_size == 2 * m._stride for m in backward)
+
+
+def run(
+    chain: Sequence[Layer], x: torch.Tensor, past: Iterator[torch.Tensor], kept: list[torch.Tensor]
+) -> torch.Tensor:
+    """[B, T, C] -> [B, T', C']; `past` gives what each Product saw last, `kept` is given what it sees now."""
+    for layer in chain:
+        if isinstance(layer, Product):
+            before = next(past)
+            kept.append(torch.cat([before, x], 1)[:, x.shape[1] :])
+            x = layer(x, before)
+        else:
+            x = x + run(layer, x, past, kept) if isinstance(layer, list) else layer(x)
+    return x
+
+
+def whole(chain: Sequence[Layer], x: torch.Tensor) -> torch.Tensor:
+    """[B, T, C] -> [B, T', C'], of a signal with silence before it."""
+    for layer in chain:
+        if isinstance(layer, Product):
+            x = layer(x, x.new_zeros(len(x), layer.rows() * layer.block, x.shape[2]))
+        else:
+            x = x + whole(layer, x) if isinstance(layer, list) else layer(x)
+    return x
+
+
+@dataclass
+class _Past(State):
+    past: list[torch.Tensor]  # for each Product, [B, rows * block, C]
+
+    def reset(self, reset_mask: torch.Tensor) -> None:
+        super().reset(reset_mask)
+        for tensor in self.past:
+            tensor.masked_fill_(reset_mask[:, None, None], 0)
+
+
+class Seanet(StreamingModule[_Past]):
+    """Takes the place of moshi's SEANetEncoder or SEANetDecoder in a codec that is not trained any more."""
+
+    def __init__(self, part: SEANetEncoder | SEANetDecoder) -> None:
+        """Raises ValueError when `fits(part)` is False."""
+        super().__init__()
+        if not fits(part):
+            raise ValueError("these convolutions are not of Mimi's kind")
+        with torch.no_grad():
+            self._chain = layers(part)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C, T] -> [B, C', T']"""
+        x, state = x.transpose(1, 2), self._streaming_state
+        if state is None:
+            return whole(self._chain, x).transpose(1, 2)
+        kept: list[torch.Tensor] = []
+        out = run(self._chain, x, iter(state.past), kept)
+        for old, new in zip(state.past, kept, strict=True):
+            old.copy_(torch.where(state.exec_mask[:, None, None], new, old))
+        return out.transpose(1, 2)
+
+    def _init_streaming_state(self, batch_size: int) -> _Past:
+        products = list(_products(self._chain))
+        like = products[0].weight
+        shapes = [(batch_size, p.rows() * p.block, p.weight.shape[1] // (p.past + p.block)) for p in products]
+        return _Past(batch_size, like.device, [like.new_zeros(shape) for shape in shapes])
+
+
+def _products(chain: Sequence[Layer]) -> Iterator[Product]:
+    for layer in chain:
+        if isinstance(layer, list):
+            yield from _products(layer)
+        elif isinstance(layer, Product):
+            yield layer
+
+
+def _modules(part: SEANetEncoder | SEANetDecoder) -> list[Any]:
+    return list(part.model)
+
+
+def _residual(module: nn.Module) -> bool:
+    return isinstance(module, SEANetResnetBlock)
+
+
+def _adds(block: Any) -> bool:
+    """Whether a residual block's last weights are not all zero."""
+    last = block.block[-1].conv.conv
+    return bool(last.weight.any()) or bool(last.bias is not None and last.bias.any())
+
+
+def _strides(part: SEANetEncoder | SEANetDecoder) -> Iterator[int]:
+    """For each module, how many samples of its input are a block: to the next stride, or from the last one."""
+    modules = _modules(part)
+    changes = [m._stride if isinstance(m, StreamingConv1d | StreamingConvTranspose1d) else 1 for m in modules]
+    block = 1
+    if isinstance(part, SEANetEncoder):
+        for i in range(len(modules)):
+            yield next((stride for stride in changes[i:] if stride > 1), 1)
+        return
+    for module, stride in zip(modules, changes, strict=True):
+        yield 1 if isinstance(module, StreamingConvTranspose1d) else block
+        block = stride if stride > 1 else block
+
+
+def _layer(module: Any, block: int) -> Layer:
+    if _residual(module):
+        return [_layer(inner, block) for inner in module.block]
+    if isinstance(module, StreamingConv1d):
+        return _convolution(module.conv.conv, block)
+    return _transposed(module.convtr.convtr) if isinstance(module, StreamingConvTranspose1d) else module
+
+
+def _convolution(conv: nn.Conv1d, most: int) -> Product:
+    kernel, stride, dilation = conv.kernel_size[0], conv.stride[0], conv.dilation[0]
+    block = stride if stride > 1 else _block(conv.in_channels, most)
+    weight = conv.weight  # [C', C, kernel]
+    if dilation > 1:
+        spread = weight.new_zeros(*weight.shape, dilation)
+        spread[..., 0] = weight
+        weight = spread.flatten(2)[..., : (kernel - 1) * dilation + 1]
+    past, outputs = weight.shape[2] - stride, block // stride
+    shifted = [F.pad(weight, (j * stride, block - stride - j * stride)) for j in range(outputs)]
+    matrix = torch.stack(shifted).permute(0, 1, 3, 2)  # [outputs, C', past + block, C]
+    return Product(matrix.flatten(2).flatten(0, 1), _bias(conv).repeat(outputs), block, past, conv.out_channels)
+
+
+def _block(channels: int, most: int) -> int:
+    """The shortest that divides `most` and fills a vector."""
+    return next((n for n in range(1, most) if most % n == 0 and n * channels >= _WIDE), most)
+
+
+def _transposed(conv: nn.ConvTranspose1d) -> Product:
+    """Its kernel is two strides long: half of an output comes from the sample before."""
+    stride = conv.stride[0]
+    now, later = conv.weight.permute(2, 1, 0).split(stride)  # [stride, C', C] each
+    matrix = torch.cat([later, now], 2).flatten(0, 1)
+    return Product(matrix, _bias(conv).repeat(stride), 1, 1, conv.out_channels)
+
+
+def _bias(conv: nn.Conv1d | nn.ConvTranspose1d) -> torch.Tensor:
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
