@@ -2,7 +2,8 @@
 
 Two banks in DIR. `user`: many voices, and beside each the agent's own voice saying the same at the same moments, which
 is what the codec shall hear in it. `agent`: the agent's sentences, once each. Both are runs of 80 ms frames in
-memory-mapped files: heard and meant (int16 [F, 1920]), phones (uint8 [F, 4], see `weights.phones`), paired (uint8 [F]).
+memory-mapped files: heard and meant (int16 [F, 1920]), phones (uint8 [F, 4], see `weights.phones`), paired (uint8 [F]),
+words (int16 [F], see `weights.vocabulary`).
 The air between user and agent is added in training, anew each time.
 """
 
@@ -18,17 +19,20 @@ import numpy as np
 from rich.progress import Progress
 
 from duplex.frame import FRAME_SAMPLES
-from weights.air import SPEECH_RMS
+from weights.air import levelled
+from weights.flags import add_engines
 from weights.intents import Split, held_out_sentence, intents, sentences
 from weights.phones import SLOTS, labels
 from weights.plan import AGENT_BACKCHANNELS, GREETING, plan
-from weights.voices import AGENT, DEFAULT, ENGINES, Clip, HibariSpeaker, Voice, speaker, voices
+from weights.vocabulary import vocabulary, word_ends
+from weights.voices import AGENT, DEFAULT, Clip, HibariSpeaker, Voice, agent_says, speaker, voices
 
 _FILES = {
     "heard": ("<i2", FRAME_SAMPLES),
     "meant": ("<i2", FRAME_SAMPLES),
     "phones": ("u1", SLOTS),
     "paired": ("u1", 1),
+    "words": ("<i2", 1),
 }
 _SALAD_SHARE = 0.25  # of the users' sentences: words in no order, so that sounds are learnt and not sentences
 _PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06  # around a voice; held-out bodies stay apart
@@ -45,6 +49,7 @@ class Bank:
     meant: np.ndarray
     phones: np.ndarray
     paired: np.ndarray
+    words: np.ndarray
 
     @classmethod
     def open(cls, folder: Path) -> Bank:
@@ -85,7 +90,7 @@ def make_agent(folder: Path, held_out: bool) -> Iterator[float]:
     with _Writer(folder) as writer:
         for text in agent_sentences():
             if held_out_sentence(text) == held_out:
-                clip = speaker(AGENT.engine).speak(text, AGENT, seed=0)
+                clip = agent_says(text)
                 yield writer.append(clip, clip.pcm, True, int(rng.integers(*_SILENCE_FRAMES))) / 750
 
 
@@ -100,6 +105,7 @@ class _Writer:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._words = {word: i for i, word in enumerate(vocabulary())}
         self._files = {name: (folder / f"{name}.bin").open("wb") for name in _FILES}
 
     def __enter__(self) -> _Writer:
@@ -117,6 +123,7 @@ class _Writer:
             "meant": _frames(meant, offset, frames),
             "phones": labels(((p.kind, offset + p.begin, offset + p.end) for p in clip.phones), frames),
             "paired": np.full((frames, 1), paired, np.uint8),
+            "words": word_ends(((offset + w.end, w.text) for w in clip.words), frames, self._words),
         }
         for name, array in arrays.items():
             self._files[name].write(array.tobytes())
@@ -166,13 +173,9 @@ def _spoken(text: str, voice: Voice, seed: int) -> tuple[Clip, np.ndarray, bool]
     engine = speaker(voice.engine)
     if not isinstance(engine, HibariSpeaker):
         clip = engine.speak(text, voice, seed)
-        return replace(clip, pcm=_levelled(clip.pcm)), np.zeros_like(clip.pcm), False
+        return replace(clip, pcm=levelled(clip.pcm)), np.zeros_like(clip.pcm), False
     clip, meant = engine.pair(text, voice, seed, target=AGENT)
-    return replace(clip, pcm=_levelled(clip.pcm)), _levelled(meant), True
-
-
-def _levelled(pcm: np.ndarray) -> np.ndarray:
-    return (pcm * (SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(pcm)))), 1e-4))).astype(np.float32)
+    return replace(clip, pcm=levelled(clip.pcm)), levelled(meant), True
 
 
 def main() -> None:
@@ -183,12 +186,12 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="also the name of the shard: two seeds, two processes")
     parser.add_argument("--split", choices=get_args(Split), default="train")
-    parser.add_argument("--engines", default=",".join(DEFAULT), help=f"of the users' voices, from {','.join(ENGINES)}")
+    add_engines(parser)
     given = parser.parse_args()
     users = given.out / "user" / str(given.seed)
     with Progress() as progress:
         task = progress.add_task(f"{given.split} users, minutes", total=given.minutes)
-        for minutes in make_users(users, given.minutes, given.seed, given.split, given.engines.split(",")):
+        for minutes in make_users(users, given.minutes, given.seed, given.split, given.engines):
             progress.advance(task, minutes)
         task = progress.add_task("agent, minutes", total=None)
         for minutes in make_agent(given.out / "agent", held_out=given.split == "test"):

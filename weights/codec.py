@@ -10,13 +10,18 @@ from typing import Any
 import torch
 from moshi.models import loaders
 from moshi.models.compression import MimiModel
+from moshi.modules.seanet import SEANetResnetBlock
 from moshi.quantization.core_vq import EuclideanCodebook
 from torch import nn
 
-_GAIN = 1.2  # over sqrt(fan in): with PyTorch's default the signal dies on its way and one code is used
-_FIRST, _LAST = 10.0, 0.04  # speech has a deviation of about 0.07, the layers want 1
+from duplex.engine import seanet
 
-_BEFORE_LAST_STRIDE = -4  # of the encoder's layers: then come the strided convolution, ELU and the last convolution
+_GAIN = 1.2  # over sqrt(fan in): with PyTorch's default the signal dies on its way and one code is used
+_FIRST, _LAST = 10.0, 0.015  # speech has a deviation of about 0.07, the layers want 1
+
+_LAST_LAYERS = 3  # of the encoder, from its last stride on: strided convolution, ELU, convolution
+_THIN = {"encoder": 64, "decoder": 8}  # channels; where a part has fewer its residual blocks add nothing: they are
+# most of the time and, in an encoder, little of the use
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,10 @@ def build(config: Mapping[str, Any], seed: int) -> MimiModel:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     with torch.no_grad():
+        for part, channels in _THIN.items():
+            for block in _blocks(getattr(mimi, part)):
+                last = _convolutions(block)[-1]
+                last.weight.mul_(last.out_channels >= channels)
         _convolutions(mimi.encoder)[0].weight.mul_(_FIRST)
         _convolutions(mimi.decoder)[-1].weight.mul_(_LAST)
     return mimi
@@ -49,12 +58,8 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int
 
     Without quantiser its projections are still used, so that they learn where to meet.
     """
-    early: list[torch.Tensor] = []
-    layers: Any = mimi.encoder.model
-    hook = layers[_BEFORE_LAST_STRIDE].register_forward_hook(lambda module, given, out: early.append(out))
     with _convolving(mimi, pcm):
-        latent = mimi._encode_to_unquantized_latent(pcm[:, None]).float()  # [B, dimension, T]
-    hook.remove()
+        early, latent = _latent(mimi, pcm)
     split: Any = mimi.quantizer
     first, rest = split.rvq_first, split.rvq_rest
     if quantise:
@@ -67,9 +72,8 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int
         acoustic = rest.output_proj(rest.input_proj(latent))
         codes, commitment = None, latent.new_zeros(())
     quantised = semantic + acoustic
-    return Pass(
-        _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]], semantic, quantised, early[0].float(), codes, commitment
-    )
+    audio = _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]]
+    return Pass(audio, semantic, quantised, early.float(), codes, commitment)
 
 
 def early_channels(mimi: MimiModel) -> int:
@@ -83,13 +87,13 @@ def decode_frozen(mimi: MimiModel, pcm: torch.Tensor) -> torch.Tensor:
     for part in encoding:
         part.eval()
     with torch.no_grad():
-        quantised = mimi.decode_latent(mimi.encode(pcm[:, None]))
+        quantised = mimi.decode_latent(mimi.quantizer.encode(_latent(mimi, pcm)[1]))
     return _decoded(mimi, quantised)[:, : pcm.shape[1]]
 
 
 def start_codebooks(mimi: MimiModel, batches: list[torch.Tensor]) -> None:
     """k-means on all the frames of `batches`, each [B, n]: one batch has fewer than there are codes."""
-    latent = torch.cat([mimi._encode_to_unquantized_latent(pcm[:, None]) for pcm in batches])
+    latent = torch.cat([_latent(mimi, pcm)[1] for pcm in batches])
     split: Any = mimi.quantizer
     for rvq in (split.rvq_first, split.rvq_rest):
         rvq(latent, mimi.frame_rate)
@@ -104,17 +108,33 @@ def set_step(mimi: MimiModel, n: int) -> None:
             module._next_unused_check = module.check_unused_every - n % module.check_unused_every
 
 
+def _latent(mimi: MimiModel, pcm: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B, n] -> (`Pass.early`, the latents [B, dimension, T] in float32)."""
+    encoder: Any = mimi.encoder
+    chain = seanet.layers(encoder)
+    early = seanet.whole(chain[:-_LAST_LAYERS], pcm[..., None])
+    latent = seanet.whole(chain[-_LAST_LAYERS:], early).transpose(1, 2)
+    transformer: Any = mimi.encoder_transformer
+    (latent,) = transformer(latent)
+    return early.transpose(1, 2), mimi._to_framerate(latent).float()
+
+
 def _decoded(mimi: MimiModel, quantised: torch.Tensor) -> torch.Tensor:
     latent = mimi._to_encoder_framerate(quantised)
+    decoder: Any = mimi.decoder
+    transformer: Any = mimi.decoder_transformer
     with _convolving(mimi, latent):
-        if mimi.decoder_transformer is not None:
-            (latent,) = mimi.decoder_transformer(latent)
-        return mimi.decoder(latent)[:, 0].float()
+        (latent,) = transformer(latent)
+        return seanet.whole(seanet.layers(decoder), latent.transpose(1, 2))[..., 0].float()
 
 
 def _convolving(mimi: MimiModel, x: torch.Tensor) -> torch.autocast:
     """bfloat16 while training, which is a fourth faster; the quantiser and all that is judged stay float32."""
     return torch.autocast(x.device.type, torch.bfloat16, enabled=mimi.training)
+
+
+def _blocks(part: nn.Module) -> list[SEANetResnetBlock]:
+    return [module for module in part.modules() if isinstance(module, SEANetResnetBlock)]
 
 
 def _convolutions(part: nn.Module) -> list[nn.Conv1d]:

@@ -11,6 +11,7 @@ from moshi.models import loaders
 from moshi.models.compression import MimiModel
 from moshi.utils.compile import no_compile
 
+from duplex.engine.seanet import faster
 from duplex.frame import FRAME_SAMPLES
 
 _QUIET_TICKS = 100  # silence after so long has nothing else in any context
@@ -20,8 +21,8 @@ class Ear:
     """One codec. Not for several threads."""
 
     def __init__(self, mimi: MimiModel, codebooks: int) -> None:
-        self._mimi, self.codebooks = mimi.eval(), codebooks
         self._device = next(mimi.parameters()).device
+        self._mimi, self.codebooks = faster(mimi.eval()), codebooks
         quiet = self.codes(np.zeros(_QUIET_TICKS * FRAME_SAMPLES, np.float32))
         values, counts = np.unique(quiet[_QUIET_TICKS // 2 :], axis=0, return_counts=True)
         self.silence: np.ndarray = values[counts.argmax()]  # int16 [K], of long silence
@@ -45,8 +46,13 @@ class Ear:
 
 
 def open_ear(path: Path, codebooks: int, device: str = "cpu") -> Ear:
+    """As `open_mimi`."""
+    return Ear(open_mimi(path, codebooks, device), codebooks)
+
+
+def open_mimi(path: Path, codebooks: int, device: str = "cpu") -> MimiModel:
     """A folder with mimi.safetensors, or the file; without a mimi_config.json beside it, it is the full-size codec."""
     weights = path / "mimi.safetensors" if path.is_dir() else path
     config = weights.with_name("mimi_config.json")
     shape = json.loads(config.read_text(encoding="utf-8")) if config.exists() else None
-    return Ear(loaders.get_mimi(weights, shape, device, num_codebooks=codebooks), codebooks)
+    return loaders.get_mimi(weights, shape, device, num_codebooks=codebooks)

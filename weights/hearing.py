@@ -11,13 +11,16 @@ from scipy.fft import irfft, rfft
 from duplex.frame import SAMPLE_RATE
 from weights.air import Channel, transformed
 from weights.bank import Bank
+from weights.plan import BEST_SNR_DB, ROOM_SHARE, TELEPHONE_SHARE
 
+UNKNOWN = -100
 _BORROWED_SHARE = 0.5  # of the agent's segments: the agent's voice saying what a user says
 _LEVEL_DB = (-14.0, 6.0)  # of users
 _CLEAN_SHARE = 0.3  # of users: no air at all
-_WORST_SNR_DB, _BEST_SNR_DB = 3.0, 40.0  # the better the likelier
-_ROOM_SHARE, _TELEPHONE_SHARE, _COLOUR_SHARE = 0.4, 0.15, 0.5
+_WORST_SNR_DB = 3.0  # the better the likelier
+_COLOUR_SHARE = 0.5
 _COLOUR_DB = 9.0  # either way, of a microphone or a mouth
+_UNHEARD = 3  # frames at the start of a segment in which a word may end that was not heard
 _FAR_SHARE = 0.06  # of users' segments: somebody far away, to be heard as silence
 _FAR_DB = (-28.0, -20.0)
 _BABBLE_SHARE = 0.1  # of users' segments: somebody far away talks too
@@ -30,6 +33,7 @@ class Segments:
     heard: np.ndarray  # float32 [B, n]
     meant: np.ndarray  # float32 [B, n]: what the codec should make of it
     phones: np.ndarray  # uint8 [B, T, SLOTS]
+    words: np.ndarray  # int64 [B, T]: the word that ended in the frame before (`weights.vocabulary`), or UNKNOWN
     paired: np.ndarray  # bool [B]: `meant` is known in every frame
 
 
@@ -49,10 +53,10 @@ class Speech:
         """A pure function of the generator's state. Raises NoBank."""
         rows = [self._agent(rng, frames) for _ in range(agents)]
         rows += [self._user(rng, numbers) for numbers in self.user.segments(rng, users, frames)]
-        heard, meant, phones, paired = zip(*rows, strict=True)
-        return Segments(np.stack(heard), np.stack(meant), np.stack(phones), np.array(paired))
+        heard, meant, phones, words, paired = (np.stack(column) for column in zip(*rows, strict=True))
+        return Segments(heard, meant, phones, words, paired)
 
-    def _agent(self, rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    def _agent(self, rng: np.random.Generator, frames: int) -> _Row:
         """Its own sentences are few, so now and then what a user says, in the agent's voice."""
         bank, pcm = self.agent, self.agent.heard
         numbers = bank.segments(rng, 1, frames)[0]
@@ -61,16 +65,17 @@ class Speech:
             if self.user.paired[borrowed].all():
                 bank, pcm, numbers = self.user, self.user.meant, borrowed
         clean = _pcm(pcm, numbers)
-        return clean, clean, bank.phones[numbers], True
+        return clean, clean, bank.phones[numbers], _words(bank, numbers), True
 
-    def _user(self, rng: np.random.Generator, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        heard, meant, phones = _pcm(self.user.heard, numbers), _pcm(self.user.meant, numbers), self.user.phones[numbers]
-        paired = bool(self.user.paired[numbers].all())
+    def _user(self, rng: np.random.Generator, numbers: np.ndarray) -> _Row:
+        user = self.user
+        heard, meant, phones = _pcm(user.heard, numbers), _pcm(user.meant, numbers), user.phones[numbers]
+        words, paired = _words(user, numbers), bool(user.paired[numbers].all())
         if rng.random() < _FAR_SHARE:
-            far = heard * _gain(rng.uniform(*_FAR_DB))
-            return transformed(far, _air(rng, 0.0), rng), np.zeros_like(meant), np.zeros_like(phones), True
+            far = transformed(heard * _gain(rng.uniform(*_FAR_DB)), _air(rng, 0.0), rng)
+            return far, np.zeros_like(meant), np.zeros_like(phones), np.zeros_like(words), True
         if rng.random() < _CLEAN_SHARE:
-            return heard, meant, phones, paired
+            return heard, meant, phones, words, paired
         level_db = rng.uniform(*_LEVEL_DB)
         heard = heard * _gain(level_db)
         if rng.random() < _COLOUR_SHARE:
@@ -78,7 +83,17 @@ class Speech:
         if rng.random() < _BABBLE_SHARE:
             other = self.user.segments(rng, 1, len(numbers))[0]
             heard = heard + _pcm(self.user.heard, other) * _gain(level_db + rng.uniform(*_FAR_DB) + 6)
-        return transformed(heard, _air(rng, level_db), rng), meant, phones, paired
+        return transformed(heard, _air(rng, level_db), rng), meant, phones, words, paired
+
+
+_Row = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]  # of Segments
+
+
+def _words(bank: Bank, numbers: np.ndarray) -> np.ndarray:
+    """int64 [T]"""
+    words = bank.words[numbers, 0].astype(np.int64)
+    words[:_UNHEARD] = UNKNOWN
+    return words
 
 
 def _pcm(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -100,8 +115,8 @@ def _coloured(pcm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _air(rng: np.random.Generator, level_db: float) -> Channel:
     return Channel(
         level_db=level_db,
-        snr_db=float(rng.triangular(_WORST_SNR_DB, _BEST_SNR_DB, _BEST_SNR_DB)),
+        snr_db=float(rng.triangular(_WORST_SNR_DB, BEST_SNR_DB, BEST_SNR_DB)),
         tilt=float(rng.random()),
-        room_ms=int(rng.integers(80, 400)) if rng.random() < _ROOM_SHARE else 0,
-        telephone=bool(rng.random() < _TELEPHONE_SHARE),
+        room_ms=int(rng.integers(80, 400)) if rng.random() < ROOM_SHARE else 0,
+        telephone=bool(rng.random() < TELEPHONE_SHARE),
     )

@@ -9,13 +9,14 @@ the ticks 1, 2 ... T as index 0 to T - 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from moshi.models import loaders
+from moshi.models.compression import MimiModel
 from moshi.models.lm import LMModel
 from moshi.modules.transformer import StreamingMultiheadAttention
 from moshi.utils.compile import no_compile
@@ -55,6 +56,29 @@ def initialise(lm: LMModel) -> None:
     linears += [m for m in parts.depformer.modules() if isinstance(m, nn.Linear)] + list(parts.depformer_in)
     for linear in linears:
         nn.init.normal_(linear.weight, std=_GAIN / math.sqrt(linear.in_features))
+
+
+@torch.no_grad()
+def begin_with_codebooks(lm: LMModel, mimi: MimiModel, seed: int) -> None:
+    """Make both sides' audio embeddings the codec's own vectors, turned at random, so that codes which mean nearly the
+    same are nearly the same to the LM from the start. Raises ValueError when the codebooks are not of the LM's size."""
+    if (mimi.cardinality, 2 * mimi.num_codebooks) != (lm.card, lm.n_q):
+        raise ValueError(f"the codec's {mimi.num_codebooks} codebooks of {mimi.cardinality} are not this LM's")
+    parts, split = cast(Any, lm), cast(Any, mimi.quantizer)
+    vectors = torch.stack([*_vectors(split.rvq_first), *_vectors(split.rvq_rest)])  # [K, card, dimension]
+    size = max(vectors.shape[2], lm.dim)
+    generator = torch.Generator().manual_seed(seed)
+    turn = torch.linalg.qr(torch.randn(size, size, generator=generator))[0][: vectors.shape[2], : lm.dim]
+    vectors = vectors @ turn / vectors.var(1).sum(0).mean().sqrt()  # all codebooks together have a deviation of 1
+    for stream, emb in enumerate(parts.emb):
+        emb.weight[: lm.card] = vectors[stream % mimi.num_codebooks]
+
+
+def _vectors(rvq: Any) -> Iterator[torch.Tensor]:
+    """Of each codebook, [card, dimension]: what its codes add to the latent."""
+    bias = 0 if rvq.output_proj.bias is None else rvq.output_proj.bias
+    for layer in rvq.vq.layers:
+        yield rvq.output_proj(layer.embedding.T[None])[0].T - bias
 
 
 def delayed(lm: LMModel, codes: torch.Tensor) -> torch.Tensor:

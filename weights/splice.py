@@ -21,6 +21,7 @@ from weights.plan import Dialogue, Line, plan
 from weights.shards import Tokens
 from weights.synth import Placed, place
 from weights.text import Encode, layout
+from weights.vocabulary import word_ends
 
 LEAD_TICKS, TAIL_TICKS = 5, 4  # of noise before and after what the user says
 SETTLING_TICKS = 2  # at the start of an encoding: not to be used
@@ -91,29 +92,8 @@ class Splicer:
         return self._ear.codes(heard.astype(np.float32))[SETTLING_TICKS:]
 
     def _word_ends(self, placed: Sequence[Placed], ticks: int) -> np.ndarray:
-        """int16 [ticks]: the user's word that ended in the frame before; the later one waits where two did."""
-        ends = np.zeros(ticks, np.int16)
-        said = [(p.begin + w.end, w.text) for p in placed if p.line.who == "user" for w in p.clip.words]
-        free = 0
-        for end, text in sorted(said):
-            at = max(free, (end - 1) // FRAME_SAMPLES + 1)
-            if at < ticks:
-                ends[at] = self._words.get(bare(text), OTHER_WORD)
-            free = at + 1
-        return ends
-
-
-OTHER_WORD = 1  # in the list of the user's words: one that is not in the list; 0 is none
-
-
-def bare(word: str) -> str:
-    """As the list of words has it: "Mom," and "mom" are one."""
-    return word.strip(".,;:!?").lower()
-
-
-def user_words(texts: Sequence[str]) -> list[str]:
-    """The list of the user's words: "" for none, "?" for one that is not in it, then all others in order."""
-    return ["", "?", *sorted({bare(word) for text in texts for word in text.split()})]
+        said = ((p.begin + w.end, w.text) for p in placed if p.line.who == "user" for w in p.clip.words)
+        return word_ends(said, ticks, self._words)
 
 
 def own_tick(sample: int) -> int:

@@ -26,16 +26,16 @@ from rich.progress import Progress
 from duplex.checkpoint import sha256
 from duplex.frame import FRAME_SAMPLES, FRAME_SECONDS
 from duplex.recording import NotARecording, Recording
-from weights import plan as plans
 from weights.ear import Ear, open_ear
+from weights.flags import add_engines
 from weights.intents import Split
 from weights.plan import plan
 from weights.shards import Format, NoTokens, Tokens, Writer, write_format, written
-from weights.splice import Splicer, user_words
+from weights.splice import Splicer
 from weights.synth import own_ticks
 from weights.text import Encode, layout, open_tokenizer
-from weights.text import sentences as all_sentences
-from weights.voices import DEFAULT, ENGINES
+from weights.vocabulary import vocabulary
+from weights.voices import DEFAULT
 
 _TICKS_A_MINUTE = 60 / FRAME_SECONDS
 _CHUNK_TICKS = 375  # of a recording, encoded at a time
@@ -66,12 +66,6 @@ def prepare(job: Job) -> None:
     silence = tuple(int(code) for code in ear.silence)
     form = Format(job.codebooks, silence, sha256(weights), sha256(job.tokenizer))
     write_format(job.out, form, vocabulary())
-
-
-def vocabulary() -> list[str]:
-    """Of the user, in both splits."""
-    fixed = [*plans.BACKCHANNELS, *plans.INTERRUPTIONS, *plans.OPENINGS, *plans.CORRECTIONS, *plans.ASIDES]
-    return user_words([*all_sentences(), *fixed, *plans.TALES])
 
 
 def work(job: Job, worker: int) -> int:
@@ -148,10 +142,6 @@ def _minutes(out: Path) -> float:
     return sum(path.stat().st_size for path in out.glob("*/words.i16")) / 2 / _TICKS_A_MINUTE
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m weights.tokens", description="Make tokens to train the LM on.")
     parser.add_argument("--mimi", type=Path, required=True, help="folder of mimi.safetensors and mimi_config.json")
@@ -161,9 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=get_args(Split), default="train")
     parser.add_argument("--greeting", type=float, default=0.0, help="share of dialogues that the agent opens")
-    parser.add_argument(
-        "--engines", type=_names, default=DEFAULT, help=f"of the users' voices, from {','.join(ENGINES)}"
-    )
+    add_engines(parser)
     parser.add_argument("--recordings", type=Path, help="a folder of Recordings instead of made-up dialogues")
     parser.add_argument("--codebooks", type=int, default=8, help="of each side; default: %(default)s")
     parser.add_argument("--processes", type=int, default=2, help="default: %(default)s")

@@ -31,24 +31,28 @@ from torch.nn import functional as F
 
 from duplex.config import ConfigError
 from weights import run
+from weights.ahead import Ahead
 from weights.bank import NoBank
 from weights.codec import Pass, build, decode_frozen, early_channels, reconstruct, set_step, start_codebooks
 from weights.descent import cosine, descend
 from weights.flags import add_flags, say, settings_of
-from weights.hearing import Segments, Speech
+from weights.hearing import UNKNOWN, Segments, Speech
 from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS
+from weights.vocabulary import vocabulary
 
 _CONFIG = Path(__file__).with_name("mimi_config.json")
-_KMEANS_BATCHES = 24
+_KMEANS_BATCHES = 8
+_WORDS = len(vocabulary())
+_NO_WORD = 0.05  # the weight of a frame in which no word ends
 
 
 @dataclass(frozen=True)
 class Settings:
     agents: int = 2  # segments of the agent in a batch
-    users: int = 4  # segments of users
+    users: int = 16  # segments of users
     decoded_users: int = 1  # of them are also decoded; the others only have their sounds named, at half the cost
-    frames: int = 32  # of 80 ms a segment; no less than the transformers' context, or they never learn to use it
+    frames: int = 40  # of 80 ms a segment; no less than the transformers' context, or they never learn to use it
     rate: float = 1e-3
     warm_up: int = 100  # steps
     decay_from: int | None = None  # step from which the rate falls to a tenth, for the last part of the training
@@ -64,6 +68,7 @@ class Settings:
     semantic: float = 4.0  # naming the sounds from the first codebook
     phonetic: float = 2.0  # and from all of them
     early: float = 2.0  # and from what the encoder knows before its last stride
+    words: float = 1.0  # naming the word that has ended, from all codebooks
     deception: float = 0.1
     matching: float = 0.5
     pace: run.Pace = field(default_factory=run.Pace)
@@ -87,20 +92,22 @@ class MimiTrainee:
         dimension = config["seanet"]["dimension"]
         self._readers = nn.ModuleDict(
             {name: nn.Linear(dimension, SLOTS * CLASSES) for name in ("semantic", "phonetic")}
-            | {"early": nn.Linear(early_channels(self.mimi), CLASSES)}
+            | {"early": nn.Linear(early_channels(self.mimi), CLASSES), "words": nn.Linear(dimension, _WORDS)}
         ).to(settings.device)
         self._mel = MelDistance().to(settings.device)
         self._optimiser = _adam([*self.mimi.parameters(), *self._readers.parameters()])
+        self._drawn = Ahead(self._draw)
         self._critics = Critics().to(settings.device) if settings.adversarial_after is not None else None
         self._critics_optimiser = _adam(self._critics.parameters()) if self._critics else None
 
     def step(self, n: int) -> dict[str, float]:
-        rng = run.step_rng(self._settings.seed, n)
+        run.step_rng(self._settings.seed, n)
         self.mimi.train()
         set_step(self.mimi, n)
         if n == self._settings.quantise_from:
-            self._begin_to_quantise(rng)
-        losses = self._decoding_losses(rng) if self._frozen(n) else self._coding_losses(rng, n)
+            self._begin_to_quantise(n)
+        speech = self._drawn(n)
+        losses = self._decoding_losses(speech) if self._frozen(n) else self._coding_losses(speech, n)
         weights = {"mel": 1.0} | {k: v for k, v in vars(self._settings).items() if k in losses}
         total = torch.stack([weights[name] * loss for name, loss in losses.items() if name in weights]).sum()
         norm = descend(self._optimiser, total, rate(self._settings, n))
@@ -119,6 +126,10 @@ class MimiTrainee:
             right = (logits.argmax(-1).cpu().numpy() == speech.phones)[6:]
             found[f"test_{name}"] = float(right.mean())
             found[f"test_{name}_sounds"] = float(right[speech.phones[6:] > 0].mean())
+        words = self._tensor(speech.words)[6:]
+        read = self._readers["words"](made.latent.transpose(1, 2))[6:].argmax(-1)
+        found["test_words"] = float((read == words)[words > 0].float().mean())
+        found["test_no_word"] = float((read == words)[words == 0].float().mean())
         found = {name: round(value, 4) for name, value in found.items()}
         if made.codes is None:
             return found
@@ -156,14 +167,14 @@ class MimiTrainee:
         return bool(quantizer.rvq_first.vq.layers[0].initialized)
 
     @torch.no_grad()
-    def _begin_to_quantise(self, rng: np.random.Generator) -> None:
+    def _begin_to_quantise(self, n: int) -> None:
         """k-means finds the codebooks in far more frames than one batch has."""
-        drawn = [self._draw(rng) for _ in range(_KMEANS_BATCHES)]
+        drawn = [self._draw(n + i) for i in range(_KMEANS_BATCHES)]
         start_codebooks(self.mimi, [self._tensor(speech.heard) for speech in drawn])
 
-    def _coding_losses(self, rng: np.random.Generator, n: int) -> dict[str, torch.Tensor]:
+    def _coding_losses(self, speech: Segments, n: int) -> dict[str, torch.Tensor]:
         """Everything at once: what is meant from what is heard, in the agent's voice, and the name of every sound."""
-        speech, agents = self._draw(rng), self._settings.agents
+        agents = self._settings.agents
         decoded = agents + self._settings.decoded_users
         made = reconstruct(self.mimi, self._tensor(speech.heard), n >= self._settings.quantise_from, decoded)
         meant, paired = self._tensor(speech.meant[:decoded]), self._tensor(speech.paired[:decoded])
@@ -178,21 +189,20 @@ class MimiTrainee:
         for name, logits in self._named(made).items():
             losses[name] = F.cross_entropy(logits.flatten(0, 2), phones.flatten())
         losses["early"] = self._early_loss(made, phones)
+        losses["words"] = self._word_loss(made, self._tensor(speech.words))
         if made.codes is not None:
             losses["commitment"] = made.commitment
         if self._critics and n >= (self._settings.adversarial_after or 0):
             losses |= self._criticised(made.audio[:agents], meant[:agents], n)
         return losses
 
-    def _decoding_losses(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+    def _decoding_losses(self, speech: Segments) -> dict[str, torch.Tensor]:
         """The decoder alone, on the agent alone."""
-        settings = self._settings
-        speech = self._data.draw(rng, agents=settings.frozen_agents, users=0, frames=settings.frames)
         meant = self._tensor(speech.meant)
         made = decode_frozen(self.mimi, meant)
         losses = {"mel": self._mel(made, meant), "waveform": F.l1_loss(made, meant)}
         if self._critics:
-            losses |= self._criticised(made, meant, settings.freeze_from or 0)
+            losses |= self._criticised(made, meant, self._settings.freeze_from or 0)
         return losses
 
     def _criticised(self, fake: torch.Tensor, real: torch.Tensor, n: int) -> dict[str, torch.Tensor]:
@@ -214,13 +224,21 @@ class MimiTrainee:
     def _early_loss(self, made: Pass, phones: torch.Tensor) -> torch.Tensor:
         """Naming the sounds before the last stride, at the moment of the sound: that far down nobody looks back."""
         slots = phones.flatten(1)  # [B, T * SLOTS]
-        features = F.avg_pool1d(made.early, made.early.shape[2] // slots.shape[1])
+        features = F.adaptive_avg_pool1d(made.early, slots.shape[1])
         logits = self._readers["early"](features.transpose(1, 2)[:, : slots.shape[1] - LATE_SLOTS])
         return F.cross_entropy(logits.flatten(0, 1), slots[:, LATE_SLOTS:].flatten())
 
-    def _draw(self, rng: np.random.Generator) -> Segments:
-        settings = self._settings
-        return self._data.draw(rng, agents=settings.agents, users=settings.users, frames=settings.frames)
+    def _word_loss(self, made: Pass, words: torch.Tensor) -> torch.Tensor:
+        logits = self._readers["words"](made.latent.transpose(1, 2))  # [B, T, words]
+        loss = F.cross_entropy(logits.flatten(0, 1), words.flatten(), reduction="none")
+        weight = torch.where(words.flatten() == 0, _NO_WORD, 1.0) * (words.flatten() != UNKNOWN)
+        return (loss * weight).sum() / weight.sum()
+
+    def _draw(self, n: int) -> Segments:
+        """For step n."""
+        settings, rng = self._settings, np.random.default_rng((self._settings.seed, n))
+        agents, users = (settings.frozen_agents, 0) if self._frozen(n) else (settings.agents, settings.users)
+        return self._data.draw(rng, agents, users, settings.frames)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self._settings.device)
@@ -258,7 +276,7 @@ def export(out: Path, config: Mapping[str, Any]) -> Path:
 
 
 def _adam(parameters: Any) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(parameters, betas=(0.8, 0.99), weight_decay=1e-2)
+    return torch.optim.AdamW(parameters, betas=(0.8, 0.99), weight_decay=1e-2, fused=True)
 
 
 def main(argv: list[str] | None = None) -> int:

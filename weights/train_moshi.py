@@ -1,8 +1,9 @@
 """Train the Moshi LM on dialogues as tokens (`weights/tokens.py` makes them):
 
-    python -m weights.train_moshi --data DIR --held-out DIR --out DIR --minutes 120
+    python -m weights.train_moshi --data DIR --held-out DIR --mimi DIR --out DIR --minutes 120
 
-Goes on where the last run into the same folder stopped. `--init` starts from existing weights of Moshi's format instead
+Goes on where the last run into the same folder stopped. `--mimi` begins a new LM with that codec's own vectors as its
+audio embeddings. `--init` starts from existing weights of Moshi's format instead
 of random ones. `OUT/export/` always holds the newest checkpoint, averaged over the last steps, for the stock loader.
 Settings beyond the flags: `--settings FILE.toml`, `--set KEY=VALUE` (the fields of `Settings`).
 """
@@ -28,8 +29,9 @@ from duplex.config import ConfigError
 from weights import run
 from weights.descent import cosine, descend
 from weights.disturb import Disturb, disturbed
+from weights.ear import open_mimi
 from weights.flags import add_flags, say, settings_of
-from weights.lm import build, delayed, listen, load
+from weights.lm import begin_with_codebooks, build, delayed, listen, load
 from weights.lm_losses import Weights, audio_losses, text_losses, word_losses
 from weights.shards import Batch, Format, NoTokens, TokenData
 
@@ -200,6 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--init", type=Path, help="weights to start from, or a folder of model.safetensors, config.json"
     )
+    parser.add_argument("--mimi", type=Path, help="folder of mimi.safetensors, mimi_config.json that made the tokens")
     parser.add_argument(
         "--config", type=Path, help="config.json; default: that of --init, or weights/moshi_config.json"
     )
@@ -232,7 +235,10 @@ def _train(args: argparse.Namespace) -> int:
 
 def _lm(args: argparse.Namespace, config: Mapping[str, Any], settings: Settings) -> LMModel:
     if args.init is None:
-        return build(config, settings.seed).to(getattr(torch, settings.dtype))
+        lm = build(config, settings.seed)
+        if args.mimi:
+            begin_with_codebooks(lm, open_mimi(args.mimi, lm.dep_q), settings.seed)
+        return lm.to(getattr(torch, settings.dtype))
     weights = args.init / config.get("moshi_name", "model.safetensors") if args.init.is_dir() else args.init
     return load(config, weights, getattr(torch, settings.dtype))
 

@@ -122,7 +122,7 @@ class Model:
         self.rows, self.device = rows, lm.device
         self.codebooks = lm.n_q - lm.dep_q
         self.cardinality = lm.card
-        self._mimi = _faster(mimi) if self.device.type == "cpu" else mimi
+        self._mimi = seanet.faster(mimi)
         self._sampler = SeatSampler(rows, defaults, max(lm.card, lm.text_card), self.device)
         self._gen = SeatLMGen(lm.eval(), self._sampler, rows)
         self._age = np.zeros(rows, np.int64)  # ticks stepped since the row's session began
@@ -234,15 +234,6 @@ def _checkpoint_info(checkpoint: Checkpoint) -> loaders.CheckpointInfo:
         mimi_config_path=files.get("mimi_config"),
         lora_weights=files.get("lora"),
     )
-
-
-def _faster(mimi: MimiModel) -> MimiModel:
-    """The same codec with our own convolutions where they fit; on a GPU a graph makes moshi's as fast."""
-    parts: Any = mimi
-    for name in ("encoder", "decoder"):
-        if seanet.fits(part := getattr(mimi, name)):
-            setattr(parts, name, seanet.Seanet(part))
-    return mimi
 
 
 def _defaults(gen_config: dict[str, Any]) -> Defaults:

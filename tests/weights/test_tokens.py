@@ -17,10 +17,11 @@ from weights.ear import Ear, open_ear
 from weights.intents import intents
 from weights.plan import Dialogue, Line, plan
 from weights.shards import NoTokens, TokenData, read_format, written
-from weights.splice import OTHER_WORD, Splicer, bare, own_tick, user_words
+from weights.splice import Splicer, own_tick
 from weights.synth import place, render
 from weights.text import Encode, layout, open_tokenizer, sentences, train_tokenizer
-from weights.tokens import Job, of_recording, prepare, vocabulary, work
+from weights.tokens import Job, of_recording, prepare, work
+from weights.vocabulary import OTHER_WORD, bare, user_words, vocabulary
 
 K = 4
 LONG = intents()["x_rain"].reply

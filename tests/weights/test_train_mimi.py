@@ -15,12 +15,14 @@ from moshi.models.compression import MimiModel
 
 from duplex.frame import FRAME_SAMPLES
 from weights import run, train_mimi
+from weights.ahead import Ahead
 from weights.bank import Bank, NoBank, agent_sentences, make_agent, make_users
 from weights.hearing import Speech
 from weights.intents import held_out_sentence
 from weights.losses import MelDistance, mel_filters
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS, class_of, labels
 from weights.train_mimi import MimiTrainee, Settings, export, rate
+from weights.vocabulary import vocabulary
 from weights.voices import AGENT, speaker
 
 CONFIG = json.loads(Path(train_mimi.__file__).with_name("mimi_config.json").read_text())
@@ -93,6 +95,22 @@ def test_six_steps_are_three_and_three(data: Path, tmp_path: Path) -> None:
 def test_a_run_that_is_already_longer_ends_at_once(data: Path, tmp_path: Path) -> None:
     run.go(trainee(data), tmp_path, steps(3))
     assert run.go(trainee(data), tmp_path, steps(2)) == 3
+
+
+def test_what_is_drawn_ahead_is_what_is_drawn_on_time() -> None:
+    drawn = []
+    ahead = Ahead(lambda n: drawn.append(n) or n * n)
+    assert [ahead(n) for n in (0, 1, 2, 7, 8, 1)] == [0, 1, 4, 49, 64, 1]
+    assert set(drawn) >= {0, 1, 2, 7, 8}
+
+
+def test_a_word_is_read_in_the_frame_after_its_end(data: Path) -> None:
+    bank = Bank.open(data / "user")
+    frames = np.flatnonzero(bank.words[:, 0])
+    assert len(frames) > 10
+    assert all(word < len(vocabulary()) for word in bank.words[frames, 0])
+    before = np.abs(bank.heard[frames - 1].astype(int)).max(1)
+    assert (before > 0).all()  # there the word ended
 
 
 def test_another_seed_is_another_run(data: Path, tmp_path: Path) -> None:

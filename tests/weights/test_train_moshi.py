@@ -11,14 +11,15 @@ import pytest
 import torch
 from moshi.models import loaders
 from moshi.models.lm import LMGen, LMModel
+from moshi.quantization.core_vq import EuclideanCodebook
 from moshi.utils.compile import no_compile
 
 from duplex.engine.depth import Depth, fits
 from duplex.engine.text import PAD
-from tests.engine.tiny import LM, write_tiny
+from tests.engine.tiny import LM, MIMI, write_tiny
 from weights import run, train_moshi
 from weights.disturb import Disturb, disturbed
-from weights.lm import build, delayed, listen, speak
+from weights.lm import begin_with_codebooks, build, delayed, listen, speak
 from weights.shards import Batch, Format, NoTokens, TokenData, Tokens, Writer, write_format
 from weights.train_moshi import MoshiTrainee, Settings, export, rate
 
@@ -84,9 +85,10 @@ class Forced(LMGen):
         return forced[None]
 
 
-def test_training_computes_what_streaming_computes() -> None:
+@pytest.mark.parametrize("user_delay", [1, 0], ids=["Moshi's own delays", "the user not delayed"])
+def test_training_computes_what_streaming_computes(user_delay: int) -> None:
     """Token for token, through Moshi's own generator and the engine's depth transformer, far beyond the context."""
-    lm = build(LM, 0).eval()
+    lm = build(LM | {"delays": [*LM["delays"][: 2 + K], *[user_delay] * (K - 1)]}, 0).eval()
     assert fits(lm)
     ticks = 3 * LM["context"]
     codes = torch.randint(0, CARD, (1 + 2 * K, ticks), generator=torch.Generator().manual_seed(0))
@@ -119,6 +121,23 @@ def test_training_computes_what_moshis_own_forward_computes() -> None:
     torch.testing.assert_close(ours[:, 0], stock.logits[:, 0])
     torch.testing.assert_close(ours[:, 1:, 1:], stock.logits[:, 1:, :-1])  # these are delayed by one
     torch.testing.assert_close(lm.text_linear(heard), stock.text_logits[:, 0])
+
+
+def test_a_new_lm_may_begin_with_the_codecs_vectors() -> None:
+    """The user's embeddings add up to the codec's latent, turned and scaled."""
+    mimi = loaders.get_mimi(None, MIMI, num_codebooks=K)
+    for module in mimi.modules():
+        if isinstance(module, EuclideanCodebook):
+            module.embedding_sum.normal_()
+    lm = build(LM, 0)
+    begin_with_codebooks(lm, mimi, seed=0)
+    codes = torch.randint(0, CARD, (20, K))
+    latent = mimi.decode_latent(codes.T[None])[0].T
+    heard = torch.stack([lm.emb[K + k](codes[:, k]) for k in range(K)]).sum(0)
+    ours, theirs = (torch.cdist(x, x).flatten() for x in (heard, latent))
+    assert torch.corrcoef(torch.stack([ours, theirs]))[0, 1] > 0.9999
+    with pytest.raises(ValueError, match="not this LM's"):
+        begin_with_codebooks(build(LM | {"n_q": 4, "dep_q": 2, "delays": [0] * 5}, 0), mimi, seed=0)
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
