@@ -42,6 +42,7 @@ ONLY_IN = {
     "torch": (
         "duplex/engine/model.py",
         "duplex/engine/depth.py",
+        "duplex/engine/seanet.py",
         "duplex/engine/temporal.py",
         "duplex/engine/sampling.py",
         "duplex/codec.py",
@@ -50,6 +51,7 @@ ONLY_IN = {
     "moshi": (
         "duplex/engine/model.py",
         "duplex/engine/depth.py",
+        "duplex/engine/seanet.py",
         "duplex/engine/temporal.py",
         "duplex/engine/sampling.py",
         "duplex/codec.py",

@@ -25,8 +25,8 @@ fi
 
 # 2. The codec: everything together, then with its tokens final the decoder alone.
 $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
-    --minutes "${CODEC_MINUTES:-240}" --set agents=1 --set users=6 --set decoded_users=0 \
-    --set decay_from=12000 --set decay_steps=6000 --set freeze_from=18000
+    --minutes "${CODEC_MINUTES:-240}" --set agents=1 --set users=8 --set semantic=2 --set words=2 \
+    --set decay_from=6000 --set decay_steps=14000 --set freeze_from=20000
 
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"
@@ -35,7 +35,7 @@ $python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 3600
 $python -m weights.tokens "${tokens[@]}" --out "$out/tokens-test" --minutes 60 --split test
 
 # 4. The language model.
-$python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test" --out "$out/moshi" \
+$python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test" --mimi "$out/mimi/export" --out "$out/moshi" \
     --minutes "${LM_MINUTES:-240}" --set decay_steps=14000
 
 # 5. The checkpoint, and what it can do.

@@ -47,7 +47,8 @@ class Settings:
     decay_steps: int = 6000  # after so many the rate has fallen along a cosine to `last_rate`, and stays there
     last_rate: float = 0.05  # of `rate`
     weight_decay: float = 0.05
-    silent_share: float = 0.1  # of the frames in which the agent says nothing: their audio is trained on as well
+    loud_share: float = 0.5  # of the frames in which the agent speaks: their audio is trained on, drawn anew each step
+    silent_share: float = 0.1  # and of the others
     average: float = 0.998  # of the running average of the weights that is exported; 0: the weights themselves
     disturb: Disturb = field(default_factory=Disturb)
     weights: Weights = field(default_factory=Weights)
@@ -133,12 +134,13 @@ class MoshiTrainee:
         codes, words, weights = self._tensor(batch.codes), self._tensor(batch.words), self._settings.weights
         said = delayed(lm, codes)[:, : 1 + lm.dep_q, 1:]  # [B, 1 + dep_q, T], what is predicted in each position
         loud = (said[:, 1:] != self._silence[:, None]).any(1)  # [B, T]
-        some = self._tensor(rng.random(loud.shape) < self._settings.silent_share)
+        share = torch.where(loud, self._settings.loud_share, self._settings.silent_share)
+        chosen = self._tensor(rng.random(loud.shape)) < share
         faster = self._settings.products == "bfloat16" and self.lm.dtype == torch.float32
         with torch.autocast(self.lm.device.type, torch.bfloat16, enabled=faster):
             heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
             losses = text_losses(lm, heard, said[:, 0], self._tensor(batch.replies), weights)
-            losses |= audio_losses(lm, heard, said, loud, (loud | some) & (said[:, 0] >= 0), weights)
+            losses |= audio_losses(lm, heard, said, loud, chosen & (said[:, 0] >= 0), weights)
             losses |= word_losses(self._reading, heard, words, weights) if weights.words else {}
         named = {"text": weights.text, "audio": weights.audio, "words": weights.words}
         total = torch.stack([weight * losses[name] for name, weight in named.items() if name in losses]).sum()
