@@ -24,8 +24,9 @@ from weights.flags import add_engines
 from weights.intents import Split, held_out_sentence, intents, sentences
 from weights.phones import SLOTS, labels
 from weights.plan import AGENT_BACKCHANNELS, GREETING, plan
+from weights.speech import Pairing
 from weights.vocabulary import vocabulary, word_ends
-from weights.voices import AGENT, DEFAULT, Clip, HibariSpeaker, Voice, agent_says, speaker, voices
+from weights.voices import AGENT, DEFAULT, Clip, Voice, agent_says, speaker, voices
 
 _FILES = {
     "heard": ("<i2", FRAME_SAMPLES),
@@ -35,6 +36,7 @@ _FILES = {
     "words": ("<i2", 1),
 }
 _SALAD_SHARE = 0.25  # of the users' sentences: words in no order, so that sounds are learnt and not sentences
+_BREATH_SHARE, _SENTENCES_AT_ONCE = 0.3, 4  # after a sentence; at most
 _PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06  # around a voice; held-out bodies stay apart
 _SILENCE_FRAMES = (2, 9)  # after an utterance
 
@@ -148,10 +150,14 @@ def _asked(seed: int, split: Split) -> Iterator[str]:
     rng = np.random.default_rng((seed, 2))
     words = sorted({w.strip(".,!?:;") for text in _user_texts(0, split, 400) for w in text.split()})
     index = 0
+    breath: list[str] = []
     while True:
         for text in _user_texts(seed * 1_000_000 + index, split, 1):
             salad = " ".join(rng.choice(words, int(rng.integers(2, 7)))) + "."
-            yield salad if rng.random() < _SALAD_SHARE else text
+            breath.append(salad if rng.random() < _SALAD_SHARE else text)
+            if len(breath) == _SENTENCES_AT_ONCE or rng.random() < _BREATH_SHARE:
+                yield " ".join(breath)
+                breath = []
         index += 1
 
 
@@ -171,7 +177,7 @@ def _voice(rng: np.random.Generator, known: list[Voice]) -> Voice:
 def _spoken(text: str, voice: Voice, seed: int) -> tuple[Clip, np.ndarray, bool]:
     """(as the user says it, as the agent would, whether the engine can do the latter)."""
     engine = speaker(voice.engine)
-    if not isinstance(engine, HibariSpeaker):
+    if not isinstance(engine, Pairing):
         clip = engine.speak(text, voice, seed)
         return replace(clip, pcm=levelled(clip.pcm)), np.zeros_like(clip.pcm), False
     clip, meant = engine.pair(text, voice, seed, target=AGENT)

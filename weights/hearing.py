@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.fft import irfft, rfft
 
-from duplex.frame import SAMPLE_RATE
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from weights.air import Channel, transformed
 from weights.bank import Bank
+from weights.phones import LATE_SLOTS, SLOTS
 from weights.plan import BEST_SNR_DB, ROOM_SHARE, TELEPHONE_SHARE
 
 UNKNOWN = -100
@@ -23,6 +25,8 @@ _COLOUR_DB = 9.0  # either way, of a microphone or a mouth
 _UNHEARD = 3  # frames at the start of a segment in which a word may end that was not heard
 _FAR_SHARE = 0.06  # of users' segments: somebody far away, to be heard as silence
 _FAR_DB = (-28.0, -20.0)
+_BENT_SHARE = 0.5  # of users' segments: played faster or slower, pitch and formants and all
+_BENDS = (0.86, 1.16)
 _BABBLE_SHARE = 0.1  # of users' segments: somebody far away talks too
 
 
@@ -52,7 +56,8 @@ class Speech:
     def draw(self, rng: np.random.Generator, agents: int, users: int, frames: int) -> Segments:
         """A pure function of the generator's state. Raises NoBank."""
         rows = [self._agent(rng, frames) for _ in range(agents)]
-        rows += [self._user(rng, numbers) for numbers in self.user.segments(rng, users, frames)]
+        longest = math.ceil(frames * _BENDS[1])
+        rows += [self._user(rng, numbers, frames) for numbers in self.user.segments(rng, users, longest)]
         heard, meant, phones, words, paired = (np.stack(column) for column in zip(*rows, strict=True))
         return Segments(heard, meant, phones, words, paired)
 
@@ -67,10 +72,8 @@ class Speech:
         clean = _pcm(pcm, numbers)
         return clean, clean, bank.phones[numbers], _words(bank, numbers), True
 
-    def _user(self, rng: np.random.Generator, numbers: np.ndarray) -> _Row:
-        user = self.user
-        heard, meant, phones = _pcm(user.heard, numbers), _pcm(user.meant, numbers), user.phones[numbers]
-        words, paired = _words(user, numbers), bool(user.paired[numbers].all())
+    def _user(self, rng: np.random.Generator, numbers: np.ndarray, frames: int) -> _Row:
+        heard, meant, phones, words, paired = self._said(rng, numbers, frames)
         if rng.random() < _FAR_SHARE:
             far = transformed(heard * _gain(rng.uniform(*_FAR_DB)), _air(rng, 0.0), rng)
             return far, np.zeros_like(meant), np.zeros_like(phones), np.zeros_like(words), True
@@ -81,9 +84,24 @@ class Speech:
         if rng.random() < _COLOUR_SHARE:
             heard = _coloured(heard, rng)
         if rng.random() < _BABBLE_SHARE:
-            other = self.user.segments(rng, 1, len(numbers))[0]
+            other = self.user.segments(rng, 1, frames)[0]
             heard = heard + _pcm(self.user.heard, other) * _gain(level_db + rng.uniform(*_FAR_DB) + 6)
         return transformed(heard, _air(rng, level_db), rng), meant, phones, words, paired
+
+    def _said(self, rng: np.random.Generator, numbers: np.ndarray, frames: int) -> _Row:
+        """`numbers` are as many frames as the fastest needs. The agent does not keep up with a voice that is bent."""
+        user = self.user
+        pcm, phones, words = _pcm(user.heard, numbers), user.phones[numbers], _words(user, numbers)
+        if rng.random() < _BENT_SHARE:
+            return *bent(pcm, phones, words, frames, bend=rng.uniform(*_BENDS)), False
+        paired = bool(user.paired[numbers[:frames]].all())
+        return (
+            pcm[: frames * FRAME_SAMPLES],
+            _pcm(user.meant, numbers[:frames]),
+            phones[:frames],
+            words[:frames],
+            paired,
+        )
 
 
 _Row = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]  # of Segments
@@ -94,6 +112,21 @@ def _words(bank: Bank, numbers: np.ndarray) -> np.ndarray:
     words = bank.words[numbers, 0].astype(np.int64)
     words[:_UNHEARD] = UNKNOWN
     return words
+
+
+def bent(
+    pcm: np.ndarray, phones: np.ndarray, words: np.ndarray, frames: int, bend: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`bend` times as fast: (heard, meant: nothing, phones, words), each for so many frames."""
+    heard = np.interp(np.arange(frames * FRAME_SAMPLES) * bend, np.arange(len(pcm)), pcm).astype(np.float32)
+    slots = (np.arange(frames * SLOTS) - LATE_SLOTS + 0.5) * bend + LATE_SLOTS
+    moved = np.zeros(frames, words.dtype)
+    moved[:_UNHEARD] = UNKNOWN
+    ended = np.flatnonzero(words > 0)
+    at = np.ceil(ended / bend).astype(int)
+    inside = at < frames
+    moved[at[inside]] = words[ended[inside]]
+    return heard, np.zeros_like(heard), phones.reshape(-1)[slots.astype(int)].reshape(frames, SLOTS), moved
 
 
 def _pcm(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:

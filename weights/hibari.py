@@ -15,8 +15,8 @@ from hibari import Hibari, dsp
 from hibari.voices import voice_path
 
 from weights import timing
-from weights.graph import as_output
-from weights.speech import WHISPERED, Clip, Phone, Voice, Word, trimmed
+from weights.graph import as_input, as_output
+from weights.speech import WHISPERED, Clip, Voice, trimmed
 
 _DURATION_SAMPLES = 600  # one unit of its duration predictor, 25 ms
 _DURATIONS = "/Round_output_0"  # the tensor inside its graph that holds them
@@ -39,22 +39,13 @@ class HibariSpeaker:
         Raises ValueError when nothing in the text can be pronounced.
         """
         rng = np.random.default_rng(seed)
-        heard: list[np.ndarray] = []
-        meant: list[np.ndarray] = []
-        words: list[Word] = []
-        phones: list[Phone] = []
-        at = 0
+        said, followed = [], []
         for sentence in Hibari.split_sentences(text):
             spectrum, letters, ends = self._predicted(sentence, voice.speed)
-            heard.append(_sound(spectrum, voice, rng))
-            meant.append(heard[-1] if target is None else _sound(spectrum, target, np.random.default_rng(0)))
-            words += [Word(w, at + b, at + e) for w, b, e in timing.words(sentence.split(), letters, ends)]
-            phones += [Phone(k, at + b, at + e) for k, b, e in timing.phones(letters, ends)]
-            at += len(heard[-1])
-        if not heard:
-            raise ValueError(f"nothing to say in {text!r}")
-        clip, first = trimmed(np.concatenate(heard), words, phones)
-        return clip, np.concatenate(meant)[first : first + len(clip.pcm)].astype(np.float32)
+            said.append(timing.Sentence(sentence, letters, ends, _sound(spectrum, voice, rng)))
+            followed.append(said[-1].pcm if target is None else _sound(spectrum, target, np.random.default_rng(0)))
+        clip, first = trimmed(*timing.joined(said))
+        return clip, np.concatenate(followed)[first : first + len(clip.pcm)].astype(np.float32)
 
     def words_and_sounds(self, sentence: str) -> tuple[Sequence[str], Sequence[str]]:
         """The written words and the phonemes of the spoken ones; equal in number where timing is exact."""
@@ -69,6 +60,23 @@ class HibariSpeaker:
         *spectrum, durations = outputs
         letters = [c for c in phonemes if c in self._hibari.vocab]
         return [part[0] for part in spectrum], letters, np.cumsum(durations) * _DURATION_SAMPLES
+
+
+class Follower:
+    """hibari's voice that dwells on each letter as long as it is told."""
+
+    UNIT_SAMPLES = _DURATION_SAMPLES
+
+    def __init__(self) -> None:
+        model = as_input(Path(voice_path("heart")).read_bytes(), _DURATIONS)
+        self._session = Hibari(model=model).sess  # type: ignore[arg-type]  # onnxruntime takes bytes
+
+    def say(self, ids: np.ndarray, durations: np.ndarray, voice: Voice) -> np.ndarray:
+        """ids [1, L], durations [L] in units -> float32 [sum of durations in samples]."""
+        feeds = {"ids": ids, "speed": np.ones(1, np.float32), _DURATIONS: durations.astype(np.float32)}
+        outputs: list[Any] = list(self._session.run(None, feeds))
+        pcm = _sound([part[0] for part in outputs], voice, np.random.default_rng(0))
+        return pcm[: int(durations.sum()) * _DURATION_SAMPLES].astype(np.float32)
 
 
 def _sound(spectrum: list[np.ndarray], voice: Voice, rng: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from duplex.engine.text import END_OF_PAD, PAD
 from weights.lm import speak
+from weights.losses import word_loss
 
 _IGNORED = -100
 
@@ -66,10 +67,8 @@ def word_losses(
 ) -> dict[str, torch.Tensor]:
     """words [B, T]: of the user's, the one that ended in the frame before. Position t + 1 has heard all of that."""
     logits, target = reading(heard[:, 1:]).float(), words[:, :-1]
-    loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
-    weight = (torch.where(target == 0, weights.no_word, 1.0) * (target >= 0)).flatten()
     right = logits.argmax(-1) == target
-    return {"words": (loss * weight).sum() / weight.sum().clamp(min=1e-6), "words_right": _share(right, target > 0)}
+    return {"words": word_loss(logits, target, weights.no_word), "words_right": _share(right, target > 0)}
 
 
 def _or_ignored(target: torch.Tensor) -> torch.Tensor:

@@ -53,6 +53,15 @@ def mel_filters(window: int, bands: int) -> torch.Tensor:
     return torch.minimum(up, down).clamp(min=0)
 
 
+def word_loss(logits: torch.Tensor, words: torch.Tensor, no_word: float) -> torch.Tensor:
+    """Reading the user: [B, T, words] and [B, T] -> []. A frame in which no word ends (0) weighs `no_word`, one that is
+    not known (below 0) nothing."""
+    target = words.flatten()
+    loss = F.cross_entropy(logits.flatten(0, 1), target.clamp(min=0), reduction="none")
+    weight = torch.where(target == 0, no_word, 1.0) * (target >= 0)
+    return (loss * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
 class Critics(nn.Module):
     """Discriminators on the complex STFT, one per window. Their layers' outputs serve feature matching."""
 

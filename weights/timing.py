@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from duplex.frame import SAMPLE_RATE
+from duplex.turns import ENERGY_HOP_SAMPLES, levels_db
 from weights.phones import class_of
-from weights.speech import Phone, Word
+from weights.speech import AUDIBLE_DBFS, Phone, Word
 
-_NO_SOUND, _STRESS = ",.;:!? ", "ˈˌ"
+_PAUSES = ",.;:!?"
+_NO_SOUND, _STRESS = f"{_PAUSES} ", "ˈˌ"
 _FLUENT_SAMPLES = SAMPLE_RATE // 12  # the longest blank in which nobody falls silent
+
+
+class Sentence(NamedTuple):
+    """Spoken: letter i of `letters` sounds in [ends[i], ends[i + 1]), in samples of `pcm`."""
+
+    text: str
+    letters: Sequence[str]
+    ends: np.ndarray
+    pcm: np.ndarray
+
+
+def joined(sentences: Iterable[Sentence]) -> tuple[np.ndarray, list[Word], list[Phone]]:
+    """One after the other: (pcm, words, phones). Raises ValueError for none at all."""
+    pcm: list[np.ndarray] = []
+    all_words: list[Word] = []
+    all_phones: list[Phone] = []
+    at = 0
+    for s in sentences:
+        ends = _audible_ends(s)
+        all_words += [Word(w, at + b, at + e) for w, b, e in words(s.text.split(), s.letters, ends)]
+        all_phones += [Phone(k, at + b, at + e) for k, b, e in phones(s.letters, ends)]
+        pcm.append(s.pcm)
+        at += len(s.pcm)
+    if not pcm:
+        raise ValueError("there is nothing to say")
+    return np.concatenate(pcm), all_words, all_phones
+
+
+def _audible_ends(s: Sentence) -> np.ndarray:
+    """A model lets the last sound before a pause last into it: it ends when it is no longer heard."""
+    ends = s.ends.copy()
+    levels = levels_db(s.pcm)
+    for i, letter in enumerate(s.letters):
+        paused = i + 1 == len(s.letters) or s.letters[i + 1] in _PAUSES
+        first, last = (int(ends[k]) // ENERGY_HOP_SAMPLES for k in (i, i + 1))
+        if paused and class_of(letter) is not None and last > first:
+            audible = np.flatnonzero(levels[first:last] > AUDIBLE_DBFS)
+            ends[i + 1] = (first + (audible[-1] if len(audible) else 0) + 1) * ENERGY_HOP_SAMPLES
+    return np.maximum.accumulate(np.minimum(ends, s.ends))
 
 
 def words(written: Sequence[str], letters: Sequence[str], ends: np.ndarray) -> list[Word]:

@@ -36,8 +36,8 @@ from weights.bank import NoBank
 from weights.codec import Pass, build, decode_frozen, early_channels, reconstruct, set_step, start_codebooks
 from weights.descent import cosine, descend
 from weights.flags import add_flags, say, settings_of
-from weights.hearing import UNKNOWN, Segments, Speech
-from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss
+from weights.hearing import Segments, Speech
+from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss, word_loss
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS
 from weights.vocabulary import vocabulary
 
@@ -189,7 +189,8 @@ class MimiTrainee:
         for name, logits in self._named(made).items():
             losses[name] = F.cross_entropy(logits.flatten(0, 2), phones.flatten())
         losses["early"] = self._early_loss(made, phones)
-        losses["words"] = self._word_loss(made, self._tensor(speech.words))
+        read = self._readers["words"](made.latent.transpose(1, 2))  # [B, T, words]
+        losses["words"] = word_loss(read, self._tensor(speech.words), _NO_WORD)
         if made.codes is not None:
             losses["commitment"] = made.commitment
         if self._critics and n >= (self._settings.adversarial_after or 0):
@@ -227,12 +228,6 @@ class MimiTrainee:
         features = F.adaptive_avg_pool1d(made.early, slots.shape[1])
         logits = self._readers["early"](features.transpose(1, 2)[:, : slots.shape[1] - LATE_SLOTS])
         return F.cross_entropy(logits.flatten(0, 1), slots[:, LATE_SLOTS:].flatten())
-
-    def _word_loss(self, made: Pass, words: torch.Tensor) -> torch.Tensor:
-        logits = self._readers["words"](made.latent.transpose(1, 2))  # [B, T, words]
-        loss = F.cross_entropy(logits.flatten(0, 1), words.flatten(), reduction="none")
-        weight = torch.where(words.flatten() == 0, _NO_WORD, 1.0) * (words.flatten() != UNKNOWN)
-        return (loss * weight).sum() / weight.sum()
 
     def _draw(self, n: int) -> Segments:
         """For step n."""

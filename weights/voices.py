@@ -11,6 +11,7 @@ from itertools import product
 from weights.flite import FliteSpeaker
 from weights.hibari import HibariSpeaker
 from weights.intents import Split
+from weights.kokoro import ENGLISH, FOREIGN, HELD_OUT, KokoroSpeaker
 from weights.piper import PiperSpeaker
 from weights.speech import WHISPERED, Clip, NoEngine, Phone, Speaker, Voice, Word
 
@@ -37,7 +38,8 @@ SPEEDS = (0.8, 0.9, 1.0, 1.12, 1.25)
 FLITE_PITCHES = (0.75, 0.87, 1.0, 1.15, 1.3)
 BENDS = (0.87, 0.93, 1.0, 1.08, 1.16)  # of the whole sound, where formants cannot be moved by themselves
 DEFAULT = ("hibari",)  # what the project itself depends on
-SHARES = {"hibari": 55, "flite": 30, "joe": 15}
+SHARES = {"hibari": 35, "kokoro": 40, "flite": 15, "joe": 10}
+_FINE = 4  # times the longest list is repeated, so that the others' shares come out
 
 AGENT = Voice()
 
@@ -53,7 +55,7 @@ def voices(split: Split, engines: Iterable[str] = DEFAULT) -> list[Voice]:
     for engine in wanted.keys() - set(DEFAULT):
         speaker(engine)
     lists = {engine: _VOICES[engine](split) for engine in wanted}
-    most = max(len(own) / SHARES[engine] for engine, own in lists.items())
+    most = _FINE * max(len(own) / SHARES[engine] for engine, own in lists.items())
     return [v for engine, own in lists.items() for v in own * max(1, round(most * SHARES[engine] / len(own)))]
 
 
@@ -79,8 +81,26 @@ def _joe(split: Split) -> list[Voice]:
     return [Voice("joe", speed, b, b) for b, speed in product(BENDS[1::2] if split == "test" else BENDS[::2], SPEEDS)]
 
 
-ENGINES: dict[str, Callable[[], Speaker]] = {"hibari": HibariSpeaker, "flite": FliteSpeaker, "joe": PiperSpeaker}
-_VOICES: dict[str, Callable[[Split], list[Voice]]] = {"hibari": _hibari, "flite": _flite, "joe": _joe}
+def _kokoro(split: Split) -> list[Voice]:
+    """Whole people are held out, and are mixed among themselves only."""
+    own = HELD_OUT if split == "test" else ENGLISH
+    mixed = [f"{a}+{b}" for step in (1, 4) for a, b in zip(own, own[step:], strict=False)]
+    bases = [*own, *mixed, *(() if split == "test" else FOREIGN)]
+    return [Voice("kokoro", speed, base=base) for base, speed in product(bases, SPEEDS)]
+
+
+ENGINES: dict[str, Callable[[], Speaker]] = {
+    "hibari": HibariSpeaker,
+    "kokoro": KokoroSpeaker,
+    "flite": FliteSpeaker,
+    "joe": PiperSpeaker,
+}
+_VOICES: dict[str, Callable[[Split], list[Voice]]] = {
+    "hibari": _hibari,
+    "kokoro": _kokoro,
+    "flite": _flite,
+    "joe": _joe,
+}
 
 
 @lru_cache(maxsize=2048)

