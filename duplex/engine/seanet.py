@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
-from moshi.models.compression import MimiModel
 from moshi.modules.conv import StreamingConv1d, StreamingConvTranspose1d
 from moshi.modules.seanet import SEANetDecoder, SEANetEncoder, SEANetResnetBlock
 from moshi.modules.streaming import State, StreamingModule
@@ -124,16 +123,6 @@ class Seanet(StreamingModule[_Past]):
         like = products[0].weight
         shapes = [(batch_size, p.rows() * p.block, p.weight.shape[1] // (p.past + p.block)) for p in products]
         return _Past(batch_size, like.device, [like.new_zeros(shape) for shape in shapes])
-
-
-def faster(mimi: MimiModel) -> MimiModel:
-    """The same codec, with Seanet in it where it fits; not on a GPU, where a graph makes moshi's own as fast."""
-    parts: Any = mimi
-    for name in ("encoder", "decoder"):
-        part = getattr(mimi, name)
-        if fits(part) and next(part.parameters()).device.type == "cpu":
-            setattr(parts, name, Seanet(part))
-    return mimi
 
 
 def _products(chain: Sequence[Layer]) -> Iterator[Product]:
