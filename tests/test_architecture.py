@@ -42,6 +42,8 @@ ONLY_IN = {
     "torch": (
         "duplex/engine/model.py",
         "duplex/engine/depth.py",
+        "duplex/engine/mimi.py",
+        "duplex/engine/rings.py",
         "duplex/engine/seanet.py",
         "duplex/engine/temporal.py",
         "duplex/engine/sampling.py",
@@ -51,6 +53,7 @@ ONLY_IN = {
     "moshi": (
         "duplex/engine/model.py",
         "duplex/engine/depth.py",
+        "duplex/engine/mimi.py",
         "duplex/engine/seanet.py",
         "duplex/engine/temporal.py",
         "duplex/engine/sampling.py",

@@ -11,7 +11,7 @@ from moshi.models import loaders
 from moshi.models.compression import MimiModel
 from moshi.utils.compile import no_compile
 
-from duplex.engine.codec import faster
+from duplex.engine.mimi import faster
 from duplex.frame import FRAME_SAMPLES
 
 _QUIET_TICKS = 100  # silence after so long has nothing else in any context

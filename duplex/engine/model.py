@@ -18,7 +18,8 @@ from moshi.models.lm import LMGen, LMModel, _LMGenState
 from moshi.utils.compile import CUDAGraphed, no_compile
 
 from duplex.checkpoint import Checkpoint
-from duplex.engine import codec, depth, temporal
+from duplex.engine import depth, temporal
+from duplex.engine.mimi import faster
 from duplex.engine.sampling import Defaults, SeatSampler
 from duplex.engine.text import PAD
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
@@ -122,7 +123,7 @@ class Model:
         self.rows, self.device = rows, lm.device
         self.codebooks = lm.n_q - lm.dep_q
         self.cardinality = lm.card
-        self._mimi = codec.faster(mimi)
+        self._mimi = faster(mimi)
         self._sampler = SeatSampler(rows, defaults, max(lm.card, lm.text_card), self.device)
         self._gen = SeatLMGen(lm.eval(), self._sampler, rows)
         self._age = np.zeros(rows, np.int64)  # ticks stepped since the row's session began

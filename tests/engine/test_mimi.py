@@ -11,7 +11,7 @@ from moshi.models import loaders
 from moshi.models.compression import MimiModel
 from moshi.utils.compile import no_compile
 
-from duplex.engine import codec
+from duplex.engine.mimi import Stepped, faster, fits
 from tests.engine.tiny import MIMI
 
 ROWS = 3
@@ -32,8 +32,8 @@ def mimi(**transformer) -> MimiModel:
 @torch.no_grad()
 def test_streamed_masked_and_reset_as_moshi(context: int) -> None:
     theirs = mimi(context=context, num_layers=2)
-    ours, rng = codec.faster(copy.deepcopy(theirs)), np.random.default_rng(0)
-    assert isinstance(ours.encoder_transformer, codec.Stepped) and isinstance(ours.decoder_transformer, codec.Stepped)
+    ours, rng = faster(copy.deepcopy(theirs)), np.random.default_rng(0)
+    assert isinstance(ours.encoder_transformer, Stepped) and isinstance(ours.decoder_transformer, Stepped)
     with no_compile(), theirs.streaming(ROWS), ours.streaming(ROWS):
         for _ in range(90):
             active, reset = (torch.from_numpy(rng.random(ROWS) < share) for share in (0.9, 0.02))
@@ -49,7 +49,7 @@ def test_streamed_masked_and_reset_as_moshi(context: int) -> None:
 @torch.no_grad()
 def test_whole_and_streamed_from_end_to_end() -> None:
     theirs = mimi(num_layers=2)
-    ours = codec.faster(copy.deepcopy(theirs))
+    ours = faster(copy.deepcopy(theirs))
     pcm = torch.from_numpy(np.random.default_rng(1).normal(0, 0.1, (ROWS, 1, 12 * theirs.frame_size))).float()
     codes = theirs.encode(pcm)
     assert (ours.encode(pcm) == codes).float().mean() > 0.99  # but for a tie between two codes
@@ -62,15 +62,15 @@ def test_whole_and_streamed_from_end_to_end() -> None:
 
 def test_a_codec_of_two_positions_a_frame_keeps_its_transformers() -> None:
     made = loaders.get_mimi(None, MIMI, num_codebooks=4)
-    assert codec.fits(made.encoder_transformer)
-    assert codec.faster(made).encoder_transformer is made.encoder_transformer
-    assert not isinstance(made.encoder_transformer, codec.Stepped)
+    assert fits(made.encoder_transformer)
+    assert faster(made).encoder_transformer is made.encoder_transformer
+    assert not isinstance(made.encoder_transformer, Stepped)
 
 
 @pytest.mark.parametrize("changes", [{"gating": "silu"}, {"layer_scale": None}, {"norm": "rms_norm"}])
 def test_another_transformer_is_left_to_moshi(changes: dict) -> None:
     made = mimi(**changes)
-    assert not codec.fits(made.encoder_transformer)
-    assert codec.faster(made).encoder_transformer is made.encoder_transformer
+    assert not fits(made.encoder_transformer)
+    assert faster(made).encoder_transformer is made.encoder_transformer
     with pytest.raises(ValueError, match="Mimi's kind"):
-        codec.Stepped(made.decoder_transformer)
+        Stepped(made.decoder_transformer)
