@@ -1,9 +1,10 @@
-"""`python -m eval run | score | compare | demo | bench`: flags and printing. Each verb's room is imported when used."""
+"""`python -m eval VERB`: flags and printing. Each verb's room is imported when used."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import shlex
 import signal
 import sys
@@ -20,7 +21,7 @@ from rich.table import Table
 from duplex.agents import FACTORIES, open_agent
 from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
-from duplex.config import ConfigError, from_flags
+from duplex.config import ConfigError, from_dict, from_flags
 from duplex.recording import NotARecording
 from duplex.session import AtCapacity, Unsupported
 from eval import table
@@ -119,6 +120,17 @@ def _demo(args: argparse.Namespace) -> None:
     console.print(f"listen and look: [bold]{(args.out / 'report.html').resolve()}[/bold]", soft_wrap=True)
 
 
+def _budget(args: argparse.Namespace) -> None:
+    from eval import budget_table
+    from eval.budget import Talk
+
+    talk = from_dict(Talk, from_flags(args.set), "talk")
+    systems = budget_table.known_systems(args.prices)
+    _print_table(budget_table.HEAD, budget_table.rows(systems, talk), budget_table.NOTE)
+    if args.out:
+        args.out.write_text(json.dumps(budget_table.as_json(systems, talk, args.made), indent=1) + "\n")
+
+
 def _bench(args: argparse.Namespace) -> None:
     from eval import bench
 
@@ -157,6 +169,11 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--out", type=Path, default=Path("runs/demo"), help="(default: %(default)s)")
     shown.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")
     shown.add_argument("--seed", type=int, default=0, help="for the agents' sampling (default: %(default)s)")
+    counted = _verb(verbs, "budget", _budget, "tokens, context, memory and money of a conversation, system by system")
+    talk = "of the conversation, such as minutes=30 or user_share=0.5; may be repeated"
+    counted.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=talk)
+    counted.add_argument("--prices", type=Path, metavar="FILE", help="TOML to merge over eval/budget.toml")
+    counted.add_argument("--out", type=Path, metavar="FILE", help="JSON with all figures")
     timed = _verb(verbs, "bench", _bench, "how long each agent takes over a tick")
     timed.add_argument("--agent", action="append", metavar="NAME", help="may be repeated")
     return parser
