@@ -8,7 +8,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,17 @@ def _demo(args: argparse.Namespace) -> None:
     console.print(f"listen and look: [bold]{(args.out / 'report.html').resolve()}[/bold]", soft_wrap=True)
 
 
+def _calibrate(args: argparse.Namespace) -> int:
+    from eval import calibrate
+
+    ears = [[name, sound, *map(str, errors.values())] for name, sound, errors in calibrate.ears()]
+    _print_table(calibrate.EAR_HEAD, ears, calibrate.EAR_NOTE)
+    total = calibrate.checks(args.wire)
+    done = list(track(calibrate.calibrate(args.wire), "calibrating", total, console=console))
+    _print_table(calibrate.HEAD, map(calibrate.row, done), calibrate.NOTE)
+    return 0 if all(check.passed for check in done) else 1
+
+
 def _budget(args: argparse.Namespace) -> None:
     from eval import budget_table
     from eval.budget import Talk
@@ -142,7 +153,7 @@ def _print_agents(agents: dict[str, Any]) -> None:
     _print_table(table.HEAD, table.rows(agents), table.NOTE)
 
 
-def _print_table(head: Sequence[str], body: Sequence[Sequence[str]], note: str) -> None:
+def _print_table(head: Sequence[str], body: Iterable[Sequence[str]], note: str) -> None:
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for name in head:
         drawn.add_column(name, no_wrap=name != "model", justify="left" if name in head[:2] else "right")
@@ -169,6 +180,9 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--out", type=Path, default=Path("runs/demo"), help="(default: %(default)s)")
     shown.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")
     shown.add_argument("--seed", type=int, default=0, help="for the agents' sampling (default: %(default)s)")
+    tested = _verb(verbs, "calibrate", _calibrate, "known delays and stops, and whether the judge finds them")
+    wires = "a wire to test it on, behind our server; may be repeated (default: pcm and chat)"
+    tested.add_argument("--wire", action="append", choices=["pcm", "chat"], metavar="NAME", help=wires)
     counted = _verb(verbs, "budget", _budget, "tokens, context, memory and money of a conversation, system by system")
     talk = "of the conversation, such as minutes=30 or user_share=0.5; may be repeated"
     counted.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=talk)
