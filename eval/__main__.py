@@ -28,6 +28,7 @@ from eval import table
 from eval.play import described, described_by, in_process, over_wire, record
 from eval.process import ServerFailed
 from eval.provenance import machine, provenance
+from eval.suites import SUITES, scenarios_of
 
 console = Console(width=None if sys.stdout.isatty() else 120)  # a log is not a narrow terminal
 FOR_PEOPLE = (AtCapacity, BadFile, ConfigError, MissingFile, NotARecording, OSError, ServerFailed, Unsupported)
@@ -56,7 +57,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.set and args.url:
         raise ConfigError("--set is for an agent in this process; the server at --url has settings of its own")
     played = asyncio.run(_play_over_wire(args) if args.url else _play_here(args))
-    console.print(f"{played} played, {args.n - played} already there: python -m eval score {args.out}")
+    console.print(f"{played} played, {args.asked - played} already there: python -m eval score {args.out}")
 
 
 async def _play_here(args: argparse.Namespace) -> int:
@@ -76,9 +77,9 @@ async def _play_over_wire(args: argparse.Namespace) -> int:
 
 
 def _scenarios(args: argparse.Namespace) -> Any:
-    from eval.suites import scenarios_of
-
-    return track(scenarios_of(args.suite, args.n, args.tail), f"talking to {args.agent}", console=console)
+    scenarios = scenarios_of(args.suite, args.n, args.tail)
+    args.asked = len(scenarios)
+    return track(scenarios, f"talking to {args.agent}", console=console)
 
 
 def _meta(args: argparse.Namespace) -> dict[str, Any]:
@@ -97,6 +98,9 @@ def _score(args: argparse.Namespace) -> int:
         transcribe = whisper()
     judged = score(args.dir, transcribe)
     _print_agents({judged["agent"]: judged["summary"] | {"model": judged["model"]}})
+    _print_table(table.METRIC_HEAD, table.metric_rows(judged["metrics"]), table.METRIC_NOTE)
+    for why, times in judged["void"].items():
+        console.print(f"void, {why}: {times}", style="dim")
     for broken in judged["broken"]:
         print(f"not judged: {broken['recording']}: {broken['why']}", file=sys.stderr)
     return 1 if judged["broken"] else 0
@@ -203,9 +207,9 @@ def _run_flags(run: argparse.ArgumentParser) -> None:
     run.add_argument("--agent", required=True, metavar="NAME", help=f"{', '.join(FACTORIES)} or package.module:factory")
     setting = "a setting of an agent in this process, such as vad.stop_ms=300; may be repeated"
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
-    run.add_argument("--suite", default="smoke", help="(default: %(default)s)")
+    run.add_argument("--suite", default="smoke", help=f"all, {', '.join(SUITES)} (default: %(default)s)")
     run.add_argument("--out", type=Path, required=True, help="a folder of its own; a run that was cut short goes on")
-    run.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")
+    run.add_argument("--n", type=int, default=10, help="scenarios of each suite (default: %(default)s)")
     run.add_argument("--tail", type=float, default=6.0, metavar="S", help="seconds to answer in (default: %(default)s)")
     run.add_argument("--seed", type=int, default=0, help="for the agent's sampling (default: %(default)s)")
     run.add_argument("--paced", action="store_true", help="real time; only then is there a wall-clock latency")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,19 @@ from duplex.config import ConfigError, from_dict
 from duplex.frame import FRAME_SAMPLES
 from duplex.recording import Recording
 from duplex.turns import Span
+
+Kind = Literal["question", "pause", "interruption", "backchannel", "aside", "background", "noise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the user's channel does, in samples on the session's clock."""
+
+    kind: Kind
+    begin: int
+    end: int
+    text: str = ""
+    expect: tuple[str, ...] = ()  # words of which a right answer holds at least one
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +38,16 @@ class Facts:
     voice: str
     seed: int
     expect: tuple[str, ...] = ()  # words of which a right answer holds at least one; () where any answer will do
+    events: tuple[Event, ...] = ()  # everything that happens, the question above included, in order of their begin
 
     @property
     def user(self) -> Span:
         return Span(self.user_begin_sample, self.user_end_sample)
+
+    @property
+    def happens(self) -> tuple[Event, ...]:
+        """The events; of a scenario that lists none, its one question."""
+        return self.events or (Event("question", *self.user, self.text, self.expect),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ from duplex.config import ConfigError
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from duplex.recording import NotARecording, Recording
 from duplex.turns import speech_spans
+from eval.measure import estimates, measure
 from eval.metrics.hops import hops
 from eval.metrics.response import response
 from eval.scenario import Facts, facts_of, is_whole
 
 SCHEMA = 1
+STANDS_OUT_DB = 6.0
 USER_TOLERANCE_MS = 100.0  # between the user's end in the header and in the audio
 COMMON = ("agent", "model", "settings", "suite", "wire", "pace", "seed", "commit", "dirty", "machine", "versions")
 
@@ -51,20 +54,26 @@ class Score:
 
 def score(folder: Path, transcribe: Transcriber | None = None) -> dict[str, Any]:
     """Judge every recording in `folder` and write scores.json there. Raises NotARecording when there are none."""
-    headers, scores, broken = [], [], []
+    headers, scores, shown, broken = [], [], [], []
     for path in sorted(folder.glob("*.jsonl")):
         try:
             recording = Recording.open(path)
-            scores.append(judge(recording, transcribe))
+            facts = facts_of(recording.meta)
+            check(recording, facts)
+            if any(event.kind == "question" for event in facts.happens):
+                scores.append(judge(recording, facts, transcribe))
+            shown.append(measure(recording, facts))
             headers.append(recording.meta)
         except (NotARecording, ConfigError, Unscorable) as error:
             broken.append({"recording": path.stem, "why": str(error)})
-    if not scores and not broken:
+    if not shown and not broken:
         raise NotARecording(f"{folder}: no recordings; make some with: python -m eval run --out {folder}")
     result = {
         "schema": SCHEMA,
         **{key: agreed(header.get(key) for header in headers) for key in COMMON},
         "summary": summary(scores),
+        "metrics": {k: asdict(e) | {"ci95": e.ci95 and [*e.ci95]} for k, e in estimates(shown).items()},
+        "void": dict(sum((one.void for one in shown), Counter())),
         "broken": broken,
         "questions": [asdict(s) for s in scores],
     }
@@ -72,10 +81,8 @@ def score(folder: Path, transcribe: Transcriber | None = None) -> dict[str, Any]
     return result
 
 
-def judge(recording: Recording, transcribe: Transcriber | None = None) -> Score:
-    """One recording's Score. Raises Unscorable, or ConfigError when the header holds no facts."""
-    facts = facts_of(recording.meta)
-    check(recording, facts)
+def judge(recording: Recording, facts: Facts, transcribe: Transcriber | None = None) -> Score:
+    """One recording's first question."""
     found = response(recording, facts.user)
     transcript = transcript_of(recording.agent, transcribe) if transcribe else None
     reply = recording.agent_text()
@@ -97,12 +104,28 @@ def check(recording: Recording, facts: Facts) -> None:
     """Raise Unscorable when the recording is cut short, or its user is not the one that the facts describe."""
     if not is_whole(recording, facts):
         raise Unscorable(f"cut short: {len(recording.ticks)} ticks of {-(-facts.samples // FRAME_SAMPLES)}")
+    if facts.events:
+        return _check_events(recording, facts)
     heard = speech_spans(recording.user)
     if not heard:
         raise Unscorable("the user's channel is silent")
     off_ms = (heard[-1].end - facts.user_end_sample) * 1000 / SAMPLE_RATE
     if abs(off_ms) > USER_TOLERANCE_MS:
         raise Unscorable(f"the user ends {off_ms:+.0f} ms from where the scenario says")
+
+
+def _check_events(recording: Recording, facts: Facts) -> None:
+    """Every event that should be heard well stands out of the moment before the first."""
+    floor_db = _level_db(recording.user[: facts.events[0].begin])
+    for event in facts.events:
+        if event.kind in ("question", "interruption", "backchannel"):
+            over_db = _level_db(recording.user[event.begin : event.end]) - floor_db
+            if over_db < STANDS_OUT_DB:
+                raise Unscorable(f"the user is not heard at {event.begin / SAMPLE_RATE:.1f} s, where the scenario says")
+
+
+def _level_db(pcm: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(np.square(pcm, dtype=np.float64)) + 1e-12))
 
 
 def transcript_of(agent: np.ndarray, transcribe: Transcriber) -> str:

@@ -16,6 +16,8 @@ HEAD = (
     "wall p50",
     "wall p90",
 )
+METRIC_HEAD = ("metric", "unit", "n", "missing", "value", "95 %", "better")
+METRIC_NOTE = "Definitions: eval/metrics. Latencies are medians on the stream clock; intervals are over conversations."
 NOTE = (
     "Milliseconds from the user's last sample to the agent's first audible one. Stream: in the audio itself, compute "
     "not counted; wall: as heard in real time. Both include one frame of 80 ms (PLAYOUT_LAG) and are quantised by "
@@ -36,6 +38,15 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
 
 
+def metric_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """One row for each metric that has something to say, in the order of METRIC_HEAD."""
+    return [
+        [name, m["unit"], str(m["n"]), str(m["missing"]), _number(m["value"]), _interval(m["ci95"]), m["direction"]]
+        for name, m in metrics.items()
+        if m["n"] or m["missing"]
+    ]
+
+
 def origin(label: str, figures: Mapping[str, Any]) -> str:
     """One sentence: how an agent's figures came about."""
     wire = figures["wire"] if figures["wire"] == "in process" else f"over the {figures['wire']} wire"
@@ -54,6 +65,14 @@ def _row(label: str, summary: Mapping[str, Any]) -> list[str]:
         f"{right['right']}/{right['n']}" if right["n"] else "",
         *(_ms(spread[p]) for spread in (stream, wall) for p in ("p50", "p90")),
     ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def _interval(ci95: Sequence[float] | None) -> str:
+    return "-" if ci95 is None else " to ".join(map(_number, ci95))
 
 
 def _ms(value: float | None) -> str:

@@ -13,7 +13,7 @@ from by_hand import facts, hand_made
 
 from duplex.recording import NotARecording, RecordingWriter
 from eval.__main__ import main
-from eval.score import Unscorable, agreed, holds_word, judge, score, spread
+from eval.score import Unscorable, agreed, check, holds_word, judge, score, spread
 
 
 def four_questions(folder: Path) -> None:
@@ -111,20 +111,19 @@ def test_the_transcriber_hears_the_agents_speech_only(tmp_path: Path) -> None:
         heard.append(pcm)
         return "It is Paris."
 
-    spoken = judge(hand_made(tmp_path / "a", (2.5, 3.5), facts=asdict(facts(expect=("paris",)))), transcribe)
+    asked = facts(expect=("paris",))
+    spoken = judge(hand_made(tmp_path / "a", (2.5, 3.5)), asked, transcribe)
     assert spoken.transcript == "It is Paris." and spoken.right is True
     assert len(heard[0]) == pytest.approx(1.4 * 24_000, abs=1)  # a second of speech, 200 ms either side
-    assert judge(hand_made(tmp_path / "b"), transcribe).transcript == "" and len(heard) == 1
+    assert judge(hand_made(tmp_path / "b"), asked, transcribe).transcript == "" and len(heard) == 1
 
 
 @pytest.mark.parametrize(
     ("answer", "said", "right"), [([(2.5, 3.5)], "Four.", True), ([(2.5, 3.5)], "fourteen", False), ([], "four", None)]
 )
 def test_right_is_asked_only_of_answers(tmp_path: Path, answer: Any, said: str, right: bool | None) -> None:
-    recording = hand_made(
-        tmp_path / "a", *answer, said=lambda t: {"text": said if t == 40 else ""}, facts=asdict(facts(expect=("four",)))
-    )
-    assert judge(recording).right is right
+    recording = hand_made(tmp_path / "a", *answer, said=lambda t: {"text": said if t == 40 else ""})
+    assert judge(recording, facts(expect=("four",))).right is right
 
 
 def test_words_are_whole_and_caseless() -> None:
@@ -134,7 +133,7 @@ def test_words_are_whole_and_caseless() -> None:
 
 def test_unscorable_says_by_how_much(tmp_path: Path) -> None:
     with pytest.raises(Unscorable, match=r"\+300 ms"):
-        judge(hand_made(tmp_path / "a", user=((1.0, 2.3),)))
+        check(hand_made(tmp_path / "a", user=((1.0, 2.3),)), facts())
 
 
 def test_spread_and_agreed() -> None:
