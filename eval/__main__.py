@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     scored = _verb(verbs, "score", _score, "judge the recordings in a folder: scores.json and a table")
     scored.add_argument("dir", type=Path)
     scored.add_argument("--transcribe", action="store_true", help="also read the agent's audio back (whisper tiny.en)")
-    compared = _verb(verbs, "compare", _compare, "scored folders side by side: summary.json, report.html, Markdown")
+    compared = _verb(verbs, "compare", _compare, "scored folders side by side: comparison.json, report.html, Markdown")
     compared.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
     compared.add_argument("--out", type=Path, required=True)
     shown = _verb(verbs, "demo", _demo, "native and cascade through our server, from end to end")

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from duplex.frame import SAMPLE_RATE
+from duplex.frame import FRAME_MS, FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, TICK_HZ
 from duplex.recording import Recording
 from duplex.turns import Span
 from eval import instrument
@@ -14,6 +14,7 @@ from eval.metrics import interruption, takeover
 from eval.metrics.interruption import FALSE_STOP_WINDOW_MS, YIELD_WINDOW_MS, post_interrupt_latency_ms
 from eval.metrics.intervals import both, clean, ms, total_s
 from eval.metrics.response import MIN_SPEECH_MS, latency_ms, response_span
+from eval.metrics.words import Transcriber, holds_word, transcript_of
 from eval.scenario import Event, Facts
 from eval.statistics import Direction, Estimate, Statistic, estimate, mean, median
 
@@ -39,6 +40,8 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = {
     "response_latency_ms": Metric("ms", "down", 1, median),
+    "ttfat_ms": Metric("ms", "down", 1, median),  # time to first audio token, see `first_audio_ms`
+    "ttf_decision_ms": Metric("ms", "down", 1, median),
     "response_rate": Metric("share of turns", "up", 1, mean),
     "stop_latency_ms": Metric("ms", "down", interruption.VERSION, median),
     "yield_rate": Metric("share of interruptions", "up", interruption.VERSION, mean),
@@ -49,16 +52,23 @@ METRICS: Mapping[str, Metric] = {
     "agent_interruption_rate": Metric("events per user turn", "down", takeover.VERSION, mean),
     "unprompted_speech_rate": Metric("events per minute of quiet", "down", takeover.VERSION, mean),
     "overlap_s_per_min": Metric("s/min", "none", 1, mean),
+    "answer_accuracy": Metric("share of turns with a known answer", "up", 1, mean),
+    "deadline_miss_rate": Metric("share of ticks", "down", 1, mean),
+    "tokens_per_min": Metric("codes and text, both sides", "none", 1, mean),
 }
 
 
-def measure(recording: Recording, facts: Facts) -> Measured:
-    """Everything that the events of one recording show."""
+def measure(recording: Recording, facts: Facts, transcribe: Transcriber | None = None) -> Measured:
+    """Everything that the events of one recording show. Answers are judged by what is heard, else by the agent's text."""
     agent, found = instrument.speech(recording.agent), Measured()
     turns = [e for e in facts.happens if e.kind in ("question", "interruption")]
     for i, event in enumerate(turns):
         until = turns[i + 1].begin if i + 1 < len(turns) else facts.samples
-        _answer(found, agent, event, until)
+        span = _answer(found, agent, event, until)
+        _tokens_after(found, recording, event, until, span)
+        if event.expect:
+            said = _said(recording, event.end, until, transcribe) if span else ""
+            found.values["answer_accuracy"].append(float(holds_word(said, event.expect)))
     for event in facts.happens:
         if event.kind == "interruption":
             _interrupted(found, agent, event)
@@ -66,6 +76,7 @@ def measure(recording: Recording, facts: Facts) -> Measured:
             _disturbed(found, agent, event)
     _pauses(found, agent, facts, turns)
     _whole(found, agent, facts, turns)
+    _ticks(found, recording)
     return found
 
 
@@ -85,7 +96,14 @@ def spoken(facts: Facts, turns: Sequence[Event]) -> list[Span]:
     return both(clean(Span(e.begin, e.end) for e in turns), aloud)
 
 
-def _answer(found: Measured, agent: Sequence[Span], event: Event, until: int) -> None:
+def first_audio_ms(onset: int, user_end: int) -> float:
+    """From the user's last sample to the end of the tick in which the agent made the frame that sounds from `onset` on:
+    nobody has its tokens before. Both in samples of the recording."""
+    tick = onset // FRAME_SAMPLES - PLAYOUT_LAG
+    return ms((tick + 1) * FRAME_SAMPLES - user_end)
+
+
+def _answer(found: Measured, agent: Sequence[Span], event: Event, until: int) -> Span | None:
     """An answer begins before the user takes his next turn."""
     since = [s for s in agent if s.begin < until]
     if event.kind == "interruption":  # what it was saying then is no answer
@@ -94,6 +112,32 @@ def _answer(found: Measured, agent: Sequence[Span], event: Event, until: int) ->
     span = response_span(since, Span(event.begin, event.end))
     found.values["response_latency_ms"].append(None if span is None else latency_ms(span.begin, event.end))
     found.values["response_rate"].append(float(span is not None))
+    return span
+
+
+def _tokens_after(found: Measured, recording: Recording, event: Event, until: int, span: Span | None) -> None:
+    """First audio token; and the decision, the first tick after the user's end in which the agent has words."""
+    found.values["ttfat_ms"].append(None if span is None else first_audio_ms(span.begin, event.end))
+    ends = ((tick.t + 1) * FRAME_SAMPLES for tick in recording.ticks if tick.agent_text.strip())
+    decided = next((end for end in ends if event.end < end <= until), None)
+    found.values["ttf_decision_ms"].append(None if decided is None else ms(decided - event.end))
+
+
+def _said(recording: Recording, begin: int, until: int, transcribe: Transcriber | None) -> str:
+    if transcribe:
+        return transcript_of(recording.agent[begin:until], transcribe)
+    last = until // FRAME_SAMPLES
+    return "".join(t.agent_text for t in recording.ticks if begin // FRAME_SAMPLES <= t.t < last)
+
+
+def _ticks(found: Measured, recording: Recording) -> None:
+    """Of the machine: ticks that took longer than a frame, where it ran in real time; and the tokens of both sides."""
+    if recording.meta.get("pace") == "realtime":
+        took = [t.said_ms - t.heard_ms for t in recording.ticks if t.said_ms is not None and t.heard_ms is not None]
+        found.values["deadline_miss_rate"] += [float(each > FRAME_MS) for each in took]
+    codebooks = recording.meta.get("capabilities", {}).get("codebooks")
+    if codebooks is not None:
+        found.values["tokens_per_min"].append((2 * codebooks + 1) * TICK_HZ * 60 if codebooks else 0.0)
 
 
 def _interrupted(found: Measured, agent: Sequence[Span], event: Event) -> None:

@@ -45,7 +45,7 @@ class Side:
 
 
 def compare(folders: Sequence[Path], out: Path, made: Mapping[str, Any]) -> dict[str, Any]:
-    """Write out/summary.json and out/report.html over the scored `folders`; returns what the summary holds.
+    """Write out/summary.json, out/comparison.json and out/report.html over the scored `folders`; returns the summary.
 
     `made` says how (command, date). Raises ConfigError for a folder that was not scored, or two with one name.
     """
@@ -53,9 +53,17 @@ def compare(folders: Sequence[Path], out: Path, made: Mapping[str, Any]) -> dict
     agents = {side.label: _figures(side.judged) for side in sides}
     summary = {"schema": SCHEMA, "made": dict(made), "note": NOTE, "agents": agents}
     out.mkdir(parents=True, exist_ok=True)
+    metrics = {side.label: side.judged.get("metrics", {}) for side in sides}
+    comparison = {"schema": SCHEMA, "made": dict(made), "origin": agents_origin(sides), "agents": metrics}
+    (out / "comparison.json").write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
     (out / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (out / "report.html").write_text(page(sides, summary, out), encoding="utf-8")
     return summary
+
+
+def agents_origin(sides: Sequence[Side]) -> dict[str, Any]:
+    """Where each side's figures come from."""
+    return {side.label: {key: side.judged[key] for key in COMMON} for side in sides}
 
 
 def sides_of(folders: Sequence[Path]) -> list[Side]:

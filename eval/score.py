@@ -7,9 +7,8 @@ counted in nothing. A question without an answer counts in `n` and in `missing`;
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,13 @@ from duplex.turns import speech_spans
 from eval.measure import estimates, measure
 from eval.metrics.hops import hops
 from eval.metrics.response import response
+from eval.metrics.words import Transcriber, holds_word, transcript_of
 from eval.scenario import Facts, facts_of, is_whole
 
 SCHEMA = 1
 STANDS_OUT_DB = 6.0
 USER_TOLERANCE_MS = 100.0  # between the user's end in the header and in the audio
 COMMON = ("agent", "model", "settings", "suite", "wire", "pace", "seed", "commit", "dirty", "machine", "versions")
-
-Transcriber = Callable[[np.ndarray], str]  # float32 [n] at 24 kHz -> what is said in it
 
 
 class Unscorable(Exception):
@@ -62,7 +60,7 @@ def score(folder: Path, transcribe: Transcriber | None = None) -> dict[str, Any]
             check(recording, facts)
             if any(event.kind == "question" for event in facts.happens):
                 scores.append(judge(recording, facts, transcribe))
-            shown.append(measure(recording, facts))
+            shown.append(measure(recording, facts, transcribe))
             headers.append(recording.meta)
         except (NotARecording, ConfigError, Unscorable) as error:
             broken.append({"recording": path.stem, "why": str(error)})
@@ -126,20 +124,6 @@ def _check_events(recording: Recording, facts: Facts) -> None:
 
 def _level_db(pcm: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(np.square(pcm, dtype=np.float64)) + 1e-12))
-
-
-def transcript_of(agent: np.ndarray, transcribe: Transcriber) -> str:
-    """What the agent's channel says; "" without speech, so that a transcriber never gets silence to dream about."""
-    spans = speech_spans(agent)
-    if not spans:
-        return ""
-    margin = SAMPLE_RATE // 5
-    return transcribe(agent[max(0, spans[0].begin - margin) : spans[-1].end + margin])
-
-
-def holds_word(said: str, words: Sequence[str]) -> bool:
-    """Whether one of the words is said, as a whole word in any case."""
-    return any(re.search(rf"\b{re.escape(word)}\b", said, re.IGNORECASE) for word in words)
 
 
 def summary(scores: Sequence[Score]) -> dict[str, Any]:

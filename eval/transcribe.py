@@ -7,7 +7,7 @@ from faster_whisper import WhisperModel
 from scipy.signal import resample_poly
 
 from duplex.checkpoint import locate
-from eval.score import Transcriber
+from eval.metrics.words import Transcriber
 
 
 def whisper() -> Transcriber:

@@ -28,6 +28,8 @@ def measured(folder: Path, events: list[Event], *agent: Times) -> Measured:
 def test_a_question_without_events_is_one_turn(tmp_path: Path) -> None:
     found = measure(hand_made(tmp_path / "a", (2.3, 4.0)), facts())
     assert found.values["response_latency_ms"] == [pytest.approx(300, abs=3)] and found.values["response_rate"] == [1]
+    assert found.values["ttfat_ms"] == [pytest.approx(240)]  # the frame that sounds at 2.3 s is made in tick 27
+    assert found.values["ttf_decision_ms"] == [None]
     assert "yield_rate" not in found.values and "unprompted_speech_rate" not in found.values
 
 
@@ -85,6 +87,24 @@ def test_every_metric_has_an_estimate_and_what_is_void_is_counted(tmp_path: Path
     assert scores["metrics"]["stop_latency_ms"]["n"] == 1 and scores["metrics"]["stop_latency_ms"]["missing"] == 1
     assert scores["metrics"]["unprompted_speech_rate"]["value"] is None
     assert json.loads((tmp_path / "scores.json").read_text()) == scores
+
+
+def test_the_decision_is_the_first_word_after_the_user(tmp_path: Path) -> None:
+    said = {20: "Well. ", 26: "Paris ", 28: "it is."}
+    recording = hand_made(tmp_path / "a", (2.5, 4.0), said=lambda t: {"text": said.get(t, "")})
+    found = measure(recording, facts(expect=("paris",))).values
+    assert found["ttf_decision_ms"] == [pytest.approx(27 * 80 - 2000)] and found["answer_accuracy"] == [1]
+    heard = measure(recording, facts(expect=("paris",)), transcribe=lambda pcm: "Rome").values
+    assert heard["answer_accuracy"] == [0]
+    assert measure(hand_made(tmp_path / "b"), facts(expect=("paris",))).values["answer_accuracy"] == [0]
+
+
+def test_ticks_and_tokens_are_the_machines(tmp_path: Path) -> None:
+    late = hand_made(tmp_path / "a", late_ms=lambda t: 90.0 if t % 5 == 0 else 20.0, capabilities={"codebooks": 8})
+    found = estimates([measure(late, facts())])
+    assert found["deadline_miss_rate"].value == 0.2 and found["tokens_per_min"].value == 17 * 12.5 * 60
+    unpaced = measure(hand_made(tmp_path / "b", pace="unpaced", capabilities={"codebooks": 0}), facts()).values
+    assert "deadline_miss_rate" not in unpaced and unpaced["tokens_per_min"] == [0.0]
 
 
 def test_a_user_who_is_not_heard_is_not_judged(tmp_path: Path) -> None:

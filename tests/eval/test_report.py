@@ -17,6 +17,7 @@ from duplex.config import ConfigError
 from duplex.session import Hop
 from eval.__main__ import main
 from eval.draw import Axis, DotRow, dots
+from eval.measure import METRICS
 from eval.report import compare
 from eval.score import score
 from eval.table import HEAD, markdown, rows
@@ -47,6 +48,19 @@ def test_summary_has_every_figure_of_every_agent(folders: list[Path], tmp_path: 
     assert slow["response_latency_ms"] == {"p50": 1000.0, "p90": 1000.0, "n": 1} == slow["wall_latency_ms"]
     assert slow["hops_ms"]["release"]["p50"] == 900.0
     assert (slow["wire"], slow["pace"]) == ("pcm", "realtime")
+
+
+def test_the_comparison_has_every_metric_of_every_agent(folders: list[Path], tmp_path: Path) -> None:
+    compare(folders, tmp_path / "out", MADE)
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert comparison["origin"]["slow"]["wire"] == "pcm" and comparison["made"] == MADE
+    for metrics in comparison["agents"].values():
+        assert set(metrics) == set(METRICS)
+        assert all(
+            set(m) == {"value", "unit", "n", "missing", "ci95", "direction", "version"} for m in metrics.values()
+        )
+    latency = comparison["agents"]["slow"]["response_latency_ms"]
+    assert latency["value"] == pytest.approx(1000, abs=3) and (latency["n"], latency["missing"]) == (1, 1)
 
 
 class Page(HTMLParser):

@@ -13,7 +13,8 @@ from by_hand import facts, hand_made
 
 from duplex.recording import NotARecording, RecordingWriter
 from eval.__main__ import main
-from eval.score import Unscorable, agreed, check, holds_word, judge, score, spread
+from eval.metrics.words import holds_word
+from eval.score import Unscorable, agreed, check, judge, score, spread
 
 
 def four_questions(folder: Path) -> None:

@@ -12,7 +12,7 @@ from scipy.signal import resample_poly
 from duplex.checkpoint import locate
 from duplex.codec import Codec, open_codec
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, frames_of
-from eval.score import Transcriber
+from eval.metrics.words import Transcriber
 from weights.bank import agent_sentences
 from weights.check.table import Miss, Row
 from weights.check.words import edits, normalised, word_errors

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from eval.score import Transcriber, transcript_of
+from eval.metrics.words import Transcriber, transcript_of
 from weights.check.cases import intent_of
 from weights.check.play import Take
 from weights.check.table import Miss, Row
