@@ -59,7 +59,8 @@ METRICS: Mapping[str, Metric] = {
 
 
 def measure(recording: Recording, facts: Facts, transcribe: Transcriber | None = None) -> Measured:
-    """Everything that the events of one recording show. Answers are judged by what is heard, else by the agent's text."""
+    """Everything that the events of one recording show. Answers are judged by what is heard, or else by what the agent
+    wrote."""
     agent, found = instrument.speech(recording.agent), Measured()
     turns = [e for e in facts.happens if e.kind in ("question", "interruption")]
     for i, event in enumerate(turns):
