@@ -94,7 +94,8 @@ def _compiled() -> Any:
             whole.write((_folder(part) / "part.bin").read_bytes())
         whole.flush()
         model = with_polynomial_sines(unquantised(Path(whole.name)), but=_EXACT_SINES)
-    options = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False, "CPU_RUNTIME_CACHE_CAPACITY": 16}
+    options = {"INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+    options["CPU_RUNTIME_CACHE_CAPACITY"] = 16  # kernels, one a length of sentence: without bound they fill the memory
     core = openvino.Core()
     read = core.read_model(model.SerializeToString() + as_output(_DURATIONS))
     request = core.compile_model(read, "CPU", options).create_infer_request()
