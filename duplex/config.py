@@ -53,6 +53,12 @@ def _is_toml(value: str) -> bool:
         return False
 
 
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of settings, those of `above` winning key by key, in nested tables too."""
+    tables = {k: merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
+    return {**below, **above, **tables}
+
+
 def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Build the dataclass `kind` from plain values, nested dataclasses included.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from duplex.config import from_dict, read_toml
+from duplex.config import from_dict, merged, read_toml
 from duplex.frame import TICK_HZ
 
 _KNOWN = Path(__file__).with_suffix(".toml")
@@ -80,7 +80,7 @@ class Talk:
 def systems(prices: Path | None = None) -> dict[str, System]:
     """All that budget.toml knows, with the tables of another such file merged over it. Raises ConfigError."""
     known, other = read_toml(_KNOWN), read_toml(prices) if prices else {}
-    tables = {name: _merged(known.get(name, {}), other.get(name, {})) for name in known | other}
+    tables = {name: merged(known.get(name, {}), other.get(name, {})) for name in known | other}
     return {name: from_dict(System, table, name) for name, table in tables.items()}
 
 
@@ -209,8 +209,3 @@ def _cascade_usd(prices: Prices, talk: Talk) -> float | None:
         return None
     characters = talk.minutes * talk.agent_share * talk.words_per_minute * talk.characters_per_word
     return talk.minutes * talk.user_share * prices.user_minute + characters * prices.million_characters / 1e6
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    tables = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
-    return {**below, **above, **tables}

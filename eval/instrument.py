@@ -16,6 +16,7 @@ import numpy as np
 
 from duplex.frame import SAMPLE_RATE
 from duplex.turns import Gate, Span, levels_db, spans_of
+from eval.metrics.intervals import ms
 
 VERSION = 1
 HOP_SAMPLES = SAMPLE_RATE // 200  # 5 ms
@@ -50,8 +51,4 @@ def errors_ms(found: Sequence[Span], truth: Span) -> tuple[float, float] | None:
     touching = [s for s in found if s.end > truth.begin and s.begin < truth.end]
     if not touching:
         return None
-    return _ms(touching[0].begin - truth.begin), _ms(touching[-1].end - truth.end)
-
-
-def _ms(samples: int) -> float:
-    return samples * 1000 / SAMPLE_RATE
+    return ms(touching[0].begin - truth.begin), ms(touching[-1].end - truth.end)

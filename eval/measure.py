@@ -11,7 +11,7 @@ from duplex.recording import Recording
 from duplex.turns import Span
 from eval import instrument
 from eval.metrics import interruption, takeover
-from eval.metrics.interruption import FALSE_STOP_WINDOW_MS, YIELD_WINDOW_MS, post_interrupt_latency_ms
+from eval.metrics.interruption import FALSE_STOP_WINDOW_MS, YIELD_WINDOW_MS, Stop, post_interrupt_latency_ms
 from eval.metrics.intervals import both, clean, ms, total_s
 from eval.metrics.response import MIN_SPEECH_MS, latency_ms, response_span
 from eval.metrics.words import Transcriber, holds_word, transcript_of
@@ -65,15 +65,16 @@ def measure(recording: Recording, facts: Facts, transcribe: Transcriber | None =
     turns = [e for e in facts.happens if e.kind in ("question", "interruption")]
     for i, event in enumerate(turns):
         until = turns[i + 1].begin if i + 1 < len(turns) else facts.samples
-        span = _answer(found, agent, event, until)
+        stop = interruption.stop(agent, event.begin, YIELD_WINDOW_MS) if event.kind == "interruption" else None
+        span = _answer(found, agent, event, until, stop)
         _tokens_after(found, recording, event, until, span)
         if event.expect:
             said = _said(recording, event.end, until, transcribe) if span else ""
             found.values["answer_accuracy"].append(float(holds_word(said, event.expect)))
+        if stop is not None:
+            _interrupted(found, agent, event, stop)
     for event in facts.happens:
-        if event.kind == "interruption":
-            _interrupted(found, agent, event)
-        elif event.kind in NOT_TO_IT:
+        if event.kind in NOT_TO_IT:
             _disturbed(found, agent, event)
     _pauses(found, agent, facts, turns)
     _whole(found, agent, facts, turns)
@@ -104,12 +105,11 @@ def first_audio_ms(onset: int, user_end: int) -> float:
     return ms((tick + 1) * FRAME_SAMPLES - user_end)
 
 
-def _answer(found: Measured, agent: Sequence[Span], event: Event, until: int) -> Span | None:
-    """An answer begins before the user takes his next turn."""
+def _answer(found: Measured, agent: Sequence[Span], event: Event, until: int, stop: Stop | None) -> Span | None:
+    """An answer begins before the user takes his next turn; `stop`: how an interruption was met."""
     since = [s for s in agent if s.begin < until]
-    if event.kind == "interruption":  # what it was saying then is no answer
-        stopped = interruption.stop(agent, event.begin, YIELD_WINDOW_MS).end
-        since = [s for s in since if s.begin >= (event.begin if stopped is None else stopped)]
+    if stop is not None:  # what it was saying then is no answer
+        since = [s for s in since if s.begin >= (event.begin if stop.end is None else stop.end)]
     span = response_span(since, Span(event.begin, event.end))
     found.values["response_latency_ms"].append(None if span is None else latency_ms(span.begin, event.end))
     found.values["response_rate"].append(float(span is not None))
@@ -141,8 +141,7 @@ def _ticks(found: Measured, recording: Recording) -> None:
         found.values["tokens_per_min"].append((2 * codebooks + 1) * TICK_HZ * 60 if codebooks else 0.0)
 
 
-def _interrupted(found: Measured, agent: Sequence[Span], event: Event) -> None:
-    stop = interruption.stop(agent, event.begin, YIELD_WINDOW_MS)
+def _interrupted(found: Measured, agent: Sequence[Span], event: Event, stop: Stop) -> None:
     if stop.void:
         found.void[f"yield_rate: {stop.void}"] += 1
         return

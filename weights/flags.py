@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from duplex.config import from_dict, from_flags, read_toml
+from duplex.config import from_dict, from_flags, merged, read_toml
 from weights.voices import DEFAULT, ENGINES
 
 S = TypeVar("S")
@@ -26,10 +25,10 @@ def add_engines(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(kind: type[S], given: argparse.Namespace, **flags: Any) -> S:
     """`flags` are fields too, None where not given; `kind` has a `pace`. Raises ConfigError."""
-    table = _merged(read_toml(given.settings) if given.settings else {}, from_flags(given.set))
+    table = merged(read_toml(given.settings) if given.settings else {}, from_flags(given.set))
     table |= {name: value for name, value in flags.items() if value is not None}
     if given.minutes is not None:
-        table = _merged(table, {"pace": {**table.get("pace", {}), "minutes": given.minutes}})
+        table = merged(table, {"pace": {**table.get("pace", {}), "minutes": given.minutes}})
     return from_dict(kind, table)
 
 
@@ -40,8 +39,3 @@ def say(line: str) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    tables = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and k in below}
-    return {**below, **above, **tables}

@@ -13,6 +13,7 @@ import numpy as np
 
 from duplex.frame import SAMPLE_RATE
 from duplex.turns import Span, speech_spans
+from eval.metrics.intervals import ms as samples_ms
 from eval.metrics.response import MIN_SPEECH_MS, latency_ms, response_span
 
 TALK_GAP_MS = 500.0
@@ -34,7 +35,7 @@ def talks(agent: np.ndarray) -> list[Span]:
     """Where the agent talks, float32 [n]: spans of speech, joined over gaps below TALK_GAP_MS, clicks left out."""
     joined: list[Span] = []
     for span in speech_spans(agent):
-        if joined and samples_to_ms(span.begin - joined[-1].end) < TALK_GAP_MS:
+        if joined and samples_ms(span.begin - joined[-1].end) < TALK_GAP_MS:
             joined[-1] = Span(joined[-1].begin, span.end)
         else:
             joined.append(span)
@@ -63,8 +64,8 @@ def stop(agent: np.ndarray, onset: int, natural_end: int | None = None) -> Stop:
     talk = next((t for t in talks(agent) if t.begin <= onset < t.end), None)
     if talk is None:
         return Stop(False, void="was not talking when the user began")
-    ms = samples_to_ms(talk.end - onset)
-    if natural_end is not None and samples_to_ms(natural_end - talk.end) < ENDED_MS and ms <= STOP_WINDOW_MS:
+    ms = samples_ms(talk.end - onset)
+    if natural_end is not None and samples_ms(natural_end - talk.end) < ENDED_MS and ms <= STOP_WINDOW_MS:
         return Stop(False, void="its reply had ended")
     return Stop(True, ms) if ms <= STOP_WINDOW_MS else Stop(False)
 
@@ -72,7 +73,3 @@ def stop(agent: np.ndarray, onset: int, natural_end: int | None = None) -> Stop:
 def overlap_s(talk: Sequence[Span], user: Span) -> float:
     """Seconds of `talk` inside of `user`."""
     return sum(max(0, min(t.end, user.end) - max(t.begin, user.begin)) for t in talk) / SAMPLE_RATE
-
-
-def samples_to_ms(samples: float) -> float:
-    return samples * 1000 / SAMPLE_RATE
