@@ -15,6 +15,7 @@ from duplex.turns import speech_spans
 from eval.scenario import Facts
 from eval.score import Score
 
+LABELS = 20  # seconds that are labelled, at most
 WIDTH = 1080  # of every drawing, in its own units
 LANE, GAP = 46, 18  # heights; the gap holds the label
 ROW = 34
@@ -38,7 +39,8 @@ class Axis(NamedTuple):
 def lanes(recording: Recording, facts: Facts, score: Score, label: str, seconds: float) -> str:
     """User lane above, agent lane below, on an axis of `seconds`."""
     axis, bottom = Axis(0, seconds, 80, WIDTH - 10), 2 * LANE + GAP
-    parts = [_grid(axis, range(int(seconds) + 1), bottom, "s")]
+    step = max(1, -(-int(seconds) // LABELS))
+    parts = [_grid(axis, range(0, int(seconds) + 1, step), bottom, "s")]
     parts += _lane("user", "user", recording.user, 0, axis)
     parts += _lane(label, "agent", recording.agent, LANE + GAP, axis)
     user_end = facts.user_end_sample / SAMPLE_RATE
