@@ -19,6 +19,7 @@ from weights.graph import as_input, as_output
 from weights.speech import WHISPERED, Clip, Voice, trimmed
 
 _DURATION_SAMPLES = 600  # one unit of its duration predictor, 25 ms
+_AHEAD_UNITS = 2  # a letter sounds that much before the durations say, in hibari and in Kokoro (docs/LOG.md)
 _DURATIONS = "/Round_output_0"  # the tensor inside its graph that holds them
 
 
@@ -59,7 +60,12 @@ class HibariSpeaker:
         outputs: list[Any] = list(self._hibari.sess.run(None, feeds))
         *spectrum, durations = outputs
         letters = [c for c in phonemes if c in self._hibari.vocab]
-        return [part[0] for part in spectrum], letters, np.cumsum(durations) * _DURATION_SAMPLES
+        return [part[0] for part in spectrum], letters, letter_ends(durations)
+
+
+def letter_ends(durations: np.ndarray) -> np.ndarray:
+    """Durations [L] in units -> where each letter's sound ends, in samples; the silence before is letter 0."""
+    return np.maximum(np.cumsum(durations) - _AHEAD_UNITS, 0) * _DURATION_SAMPLES
 
 
 class Follower:

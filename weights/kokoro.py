@@ -20,7 +20,7 @@ from hibari import Hibari
 
 from weights import timing
 from weights.graph import as_output
-from weights.hibari import Follower
+from weights.hibari import Follower, letter_ends
 from weights.speech import Clip, NoEngine, Voice, trimmed
 
 VOICES_AT = "KOKORO_VOICES"  # the environment's name of the folder with af_heart.bin and its like
@@ -72,8 +72,7 @@ class KokoroSpeaker:
         ids = np.array([[0, *(self._reader.vocab[c] for c in letters), 0]])
         pace = voice.speed * np.random.default_rng(seed).uniform(0.95, 1.05)
         pcm, durations = self._run(ids, self._style(voice.base, len(letters)), pace)
-        ends = np.cumsum(durations) * Follower.UNIT_SAMPLES
-        clip, first = trimmed(*timing.joined([timing.Sentence(text, letters, ends, pcm)]))
+        clip, first = trimmed(*timing.joined([timing.Sentence(text, letters, letter_ends(durations), pcm)]))
         meant = pcm if target is None else self._agent.say(ids, durations, target)
         return clip, meant[first : first + len(clip.pcm)]
 

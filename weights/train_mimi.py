@@ -62,7 +62,8 @@ class Settings:
     frozen_agents: int = 3  # segments in a batch from then on
     frozen_steps: int = 8000  # in which the rate falls to a tenth once more
     adversarial_after: int | None = None  # step
-    user_mel: float = 0.5  # weights of the losses; the agent's mel distance has 1
+    mel: float = 1.0  # weights of the losses: the agent's mel distance
+    user_mel: float = 0.5  # and a user's, from the agent's voice
     waveform: float = 1.0
     commitment: float = 0.25
     semantic: float = 4.0  # naming the sounds from the first codebook
@@ -108,7 +109,7 @@ class MimiTrainee:
             self._begin_to_quantise(n)
         speech = self._drawn(n)
         losses = self._decoding_losses(speech) if self._frozen(n) else self._coding_losses(speech, n)
-        weights = {"mel": 1.0} | {k: v for k, v in vars(self._settings).items() if k in losses}
+        weights = vars(self._settings)
         total = torch.stack([weights[name] * loss for name, loss in losses.items() if name in weights]).sum()
         norm = descend(self._optimiser, total, rate(self._settings, n))
         return {"loss": total.item(), "norm": norm} | {name: loss.item() for name, loss in losses.items()}
