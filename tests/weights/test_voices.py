@@ -37,7 +37,7 @@ VOICES = [
     pytest.param(Voice("flite", 1.25, 0.9, 1.16, "kal"), marks=needs_flite),
     pytest.param(Voice("flite", 0.8, 0.87, 0.87, "rms"), marks=needs_flite),
     Voice("hibari"),
-    pytest.param(Voice("kokoro", base="af_heart+bf_emma"), marks=needs_kokoro),
+    pytest.param(Voice("kokoro", base="af_heart+bm_george"), marks=needs_kokoro),
 ]
 
 
@@ -58,7 +58,8 @@ def test_a_sound_is_named_and_looks_like_its_name(voice: Voice) -> None:
     assert [p.kind for p in clip.phones] == [class_of(c) for c in "sisæm"]
 
     def crossings(i: int) -> float:
-        pcm = clip.pcm[clip.phones[i].begin : clip.phones[i].end]
+        sound, edge = clip.phones[i], SAMPLE_RATE // 100  # at the edges one sound flows into the other
+        pcm = clip.pcm[sound.begin + edge : sound.end - edge]
         return float(np.mean(np.diff(np.sign(pcm)) != 0))
 
     assert min(crossings(0), crossings(2)) > 2 * max(crossings(1), crossings(3), crossings(4))
