@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, TICK_HZ
 from duplex.recording import Recording
 from duplex.turns import Span
 from eval import instrument
-from eval.metrics import interruption, takeover
-from eval.metrics.interruption import FALSE_STOP_WINDOW_MS, YIELD_WINDOW_MS, Stop, post_interrupt_latency_ms
-from eval.metrics.intervals import both, clean, ms, total_s
+from eval.catalogue import METRICS
+from eval.metrics import eva, interruption, speech, takeover
+from eval.metrics.interruption import FALSE_STOP_WINDOW_MS, YIELD_WINDOW_MS, Stop
+from eval.metrics.intervals import both, clean, ms, total_s, within
 from eval.metrics.response import MIN_SPEECH_MS, latency_ms, response_span
 from eval.metrics.words import Transcriber, holds_word, transcript_of
 from eval.scenario import Event, Facts
-from eval.statistics import Direction, Estimate, Statistic, estimate, mean, median
+from eval.statistics import Estimate, estimate
 
 NOT_TO_IT = ("backchannel", "aside", "background")
 ANSWERED_ANYWAY_MS = 2000.0  # what begins later answers nothing; window of tau-voice
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How the agent met one event; samples of the recording. It is what a picture of the conversation marks."""
+
+    kind: str
+    begin: int
+    end: int
+    text: str
+    answer: int | None = None  # where its answer begins
+    stop: int | None = None  # where it fell silent because of it, rightly or not
+    void: str = ""  # why the event says nothing about stopping
+    right: bool | None = None  # the answer; None: nothing to check
 
 
 @dataclass(slots=True)
@@ -28,58 +45,46 @@ class Measured:
 
     values: dict[str, list[float | None]] = field(default_factory=lambda: defaultdict(list))
     void: Counter[str] = field(default_factory=Counter)  # metric: why events say nothing -> how often
+    met: list[Met] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    unit: str
-    direction: Direction
-    version: int
-    statistic: Statistic
+@dataclass(slots=True)
+class Heard:
+    """A view of one recording: what sounds when, and what is found in it."""
 
+    recording: Recording
+    facts: Facts
+    transcribe: Transcriber | None
+    agent: list[Span] = field(init=False)
+    turns: list[Event] = field(init=False)
+    sounds: list[Span] = field(init=False)  # of the user in his turns: pauses are not
+    found: Measured = field(init=False, default_factory=Measured)
 
-METRICS: Mapping[str, Metric] = {
-    "response_latency_ms": Metric("ms", "down", 1, median),
-    "ttfat_ms": Metric("ms", "down", 1, median),  # time to first audio token, see `first_audio_ms`
-    "ttf_decision_ms": Metric("ms", "down", 1, median),
-    "response_rate": Metric("share of turns", "up", 1, mean),
-    "stop_latency_ms": Metric("ms", "down", interruption.VERSION, median),
-    "yield_rate": Metric("share of interruptions", "up", interruption.VERSION, mean),
-    "post_interrupt_latency_ms": Metric("ms", "down", interruption.VERSION, median),
-    "false_stop_rate": Metric("share of events", "down", interruption.VERSION, mean),
-    "false_answer_rate": Metric("share of events", "down", 1, mean),
-    "premature_takeover_rate": Metric("share of turns with a pause", "down", takeover.VERSION, mean),
-    "agent_interruption_rate": Metric("events per user turn", "down", takeover.VERSION, mean),
-    "unprompted_speech_rate": Metric("events per minute of quiet", "down", takeover.VERSION, mean),
-    "overlap_s_per_min": Metric("s/min", "none", 1, mean),
-    "answer_accuracy": Metric("share of turns with a known answer", "up", 1, mean),
-    "deadline_miss_rate": Metric("share of ticks", "down", 1, mean),
-    "tokens_per_min": Metric("codes and text, both sides", "none", 1, mean),
-}
+    def __post_init__(self) -> None:
+        self.agent = instrument.speech(self.recording.agent)
+        self.turns = [e for e in self.facts.happens if e.kind in ("question", "interruption")]
+        self.sounds = spoken(self.facts, self.turns)
+
+    def add(self, metric: str, value: float | None) -> None:
+        self.found.values[metric].append(value)
 
 
 def measure(recording: Recording, facts: Facts, transcribe: Transcriber | None = None) -> Measured:
     """Everything that the events of one recording show. Answers are judged by what is heard, or else by what the agent
     wrote."""
-    agent, found = instrument.speech(recording.agent), Measured()
-    turns = [e for e in facts.happens if e.kind in ("question", "interruption")]
-    for i, event in enumerate(turns):
-        until = turns[i + 1].begin if i + 1 < len(turns) else facts.samples
-        stop = interruption.stop(agent, event.begin, YIELD_WINDOW_MS) if event.kind == "interruption" else None
-        span = _answer(found, agent, event, until, stop)
-        _tokens_after(found, recording, event, until, span)
-        if event.expect:
-            said = _said(recording, event.end, until, transcribe) if span else ""
-            found.values["answer_accuracy"].append(float(holds_word(said, event.expect)))
-        if stop is not None:
-            _interrupted(found, agent, event, stop)
+    heard = Heard(recording, facts, transcribe)
+    ends = [*(e.begin for e in heard.turns), facts.samples][1:]
+    eva_turns = [_turn(heard, event, until) for event, until in zip(heard.turns, ends, strict=True)]
+    if eva_turns:
+        heard.add("eva_turn_score", eva.conversation_score(eva_turns))
     for event in facts.happens:
         if event.kind in NOT_TO_IT:
-            _disturbed(found, agent, event)
-    _pauses(found, agent, facts, turns)
-    _whole(found, agent, facts, turns)
-    _ticks(found, recording)
-    return found
+            _disturbed(heard, event)
+    _whole(heard)
+    _voice(heard)
+    _ticks(heard)
+    heard.found.met.sort(key=lambda met: met.begin)
+    return heard.found
 
 
 def estimates(conversations: Sequence[Measured]) -> dict[str, Estimate]:
@@ -105,80 +110,131 @@ def first_audio_ms(onset: int, user_end: int) -> float:
     return ms((tick + 1) * FRAME_SAMPLES - user_end)
 
 
-def _answer(found: Measured, agent: Sequence[Span], event: Event, until: int, stop: Stop | None) -> Span | None:
-    """An answer begins before the user takes his next turn; `stop`: how an interruption was met."""
-    since = [s for s in agent if s.begin < until]
-    if stop is not None:  # what it was saying then is no answer
+# --- a turn of the user -----------------------------------------------------------------------------------------------
+
+
+def _turn(heard: Heard, event: Event, until: int) -> eva.Turn:
+    """`until`: where the user's next turn begins; an answer begins before."""
+    stop = interruption.stop(heard.agent, event.begin, YIELD_WINDOW_MS) if event.kind == "interruption" else Stop()
+    answer = _answer(heard, event, until, stop)
+    waited_ms = None if answer is None else latency_ms(answer.begin, event.end)
+    heard.add("response_latency_ms", waited_ms)
+    heard.add("response_rate", float(answer is not None))
+    _tokens_after(heard, event, until, answer)
+    right = _checked(heard, event, until) if event.expect and answer else None
+    if event.expect:
+        heard.add("answer_accuracy", float(bool(right)))
+    if event.kind == "interruption":
+        _interrupted(heard, event, stop, until)
+    _taken(heard, event)
+    begin = None if answer is None else answer.begin
+    heard.found.met.append(Met(event.kind, event.begin, event.end, event.text, begin, stop.end, stop.void, right))
+    return eva.turn_of(heard.agent, heard.sounds, Span(event.begin, event.end), waited_ms)
+
+
+def _answer(heard: Heard, event: Event, until: int, stop: Stop) -> Span | None:
+    since = [s for s in heard.agent if s.begin < until]
+    if event.kind == "interruption":  # what it was saying then is no answer
         since = [s for s in since if s.begin >= (event.begin if stop.end is None else stop.end)]
-    span = response_span(since, Span(event.begin, event.end))
-    found.values["response_latency_ms"].append(None if span is None else latency_ms(span.begin, event.end))
-    found.values["response_rate"].append(float(span is not None))
-    return span
+    return response_span(since, Span(event.begin, event.end))
 
 
-def _tokens_after(found: Measured, recording: Recording, event: Event, until: int, span: Span | None) -> None:
+def _tokens_after(heard: Heard, event: Event, until: int, answer: Span | None) -> None:
     """First audio token; and the decision, the first tick after the user's end in which the agent has words."""
-    found.values["ttfat_ms"].append(None if span is None else first_audio_ms(span.begin, event.end))
-    ends = ((tick.t + 1) * FRAME_SAMPLES for tick in recording.ticks if tick.agent_text.strip())
+    heard.add("ttfat_ms", None if answer is None else first_audio_ms(answer.begin, event.end))
+    ends = ((tick.t + 1) * FRAME_SAMPLES for tick in heard.recording.ticks if tick.agent_text.strip())
     decided = next((end for end in ends if event.end < end <= until), None)
-    found.values["ttf_decision_ms"].append(None if decided is None else ms(decided - event.end))
+    heard.add("ttf_decision_ms", None if decided is None else ms(decided - event.end))
 
 
-def _said(recording: Recording, begin: int, until: int, transcribe: Transcriber | None) -> str:
-    if transcribe:
-        return transcript_of(recording.agent[begin:until], transcribe)
-    last = until // FRAME_SAMPLES
-    return "".join(t.agent_text for t in recording.ticks if begin // FRAME_SAMPLES <= t.t < last)
-
-
-def _ticks(found: Measured, recording: Recording) -> None:
-    """Of the machine: ticks that took longer than a frame, where it ran in real time; and the tokens of both sides."""
-    if recording.meta.get("pace") == "realtime":
-        took = [t.said_ms - t.heard_ms for t in recording.ticks if t.said_ms is not None and t.heard_ms is not None]
-        found.values["deadline_miss_rate"] += [float(each > FRAME_MS) for each in took]
-    codebooks = recording.meta.get("capabilities", {}).get("codebooks")
-    if codebooks is not None:
-        found.values["tokens_per_min"].append((2 * codebooks + 1) * TICK_HZ * 60 if codebooks else 0.0)
-
-
-def _interrupted(found: Measured, agent: Sequence[Span], event: Event, stop: Stop) -> None:
-    if stop.void:
-        found.void[f"yield_rate: {stop.void}"] += 1
-        return
-    found.values["yield_rate"].append(float(stop.end is not None))
-    found.values["stop_latency_ms"].append(stop.latency_ms)
-    if stop.end is not None:
-        found.values["post_interrupt_latency_ms"].append(post_interrupt_latency_ms(agent, stop.end, event.end))
-
-
-def _disturbed(found: Measured, agent: Sequence[Span], event: Event) -> None:
-    """Not meant for the agent: while it talks it should go on, while it is silent it should stay so."""
-    stop = interruption.stop(agent, event.begin, FALSE_STOP_WINDOW_MS)
-    if not stop.void:
-        found.values["false_stop_rate"].append(float(stop.end is not None))
-    elif not any(s.begin <= event.begin < s.end for s in agent):
-        begun = (s.begin for s in agent if s.begin >= event.begin and s.ms >= MIN_SPEECH_MS)
-        answered = any(ms(at - event.end) <= ANSWERED_ANYWAY_MS for at in begun)
-        found.values["false_answer_rate"].append(float(answered))
+def _checked(heard: Heard, event: Event, until: int) -> bool:
+    if heard.transcribe:
+        said = transcript_of(heard.recording.agent[event.end : until], heard.transcribe)
     else:
-        found.void[f"false_stop_rate: {stop.void}"] += 1
+        first, last = event.end // FRAME_SAMPLES, until // FRAME_SAMPLES
+        said = "".join(t.agent_text for t in heard.recording.ticks if first <= t.t < last)
+    return holds_word(said, event.expect)
 
 
-def _pauses(found: Measured, agent: Sequence[Span], facts: Facts, turns: Sequence[Event]) -> None:
-    pauses = [Span(e.begin, e.end) for e in facts.happens if e.kind == "pause"]
-    for turn in turns:
-        inside = [p for p in pauses if turn.begin <= p.begin < turn.end]
-        if inside:
-            taken = takeover.premature_takeover(agent, Span(turn.begin, turn.end), inside)
-            found.values["premature_takeover_rate"].append(float(taken))
+def _interrupted(heard: Heard, event: Event, stop: Stop, until: int) -> None:
+    if stop.void:
+        heard.found.void[f"yield_rate: {stop.void}"] += 1
+        return
+    heard.add("yield_rate", float(stop.end is not None))
+    heard.add("stop_latency_ms", stop.latency_ms)
+    if stop.end is not None:
+        again_ms = interruption.post_interrupt_latency_ms(heard.agent, stop.end, event.end, until)
+        heard.add("post_interrupt_latency_ms", again_ms)
 
 
-def _whole(found: Measured, agent: Sequence[Span], facts: Facts, turns: Sequence[Event]) -> None:
-    """What is counted over all of a recording."""
-    user = spoken(facts, turns)
-    minutes = facts.samples / SAMPLE_RATE / 60
-    found.values["overlap_s_per_min"].append(total_s(both(agent, user)) / minutes)
+def _taken(heard: Heard, event: Event) -> None:
+    """The agent into the user's turn."""
+    turn = Span(event.begin, event.end)
+    own = [s for s in heard.agent if s.begin >= turn.begin]
+    heard.add("agent_interruption_rate", len(takeover.interruptions(own, within(heard.sounds, *turn))))
+    pauses = [Span(e.begin, e.end) for e in heard.facts.happens if e.kind == "pause" and e.begin < turn.end]
+    if inside := [p for p in pauses if p.begin >= turn.begin]:
+        heard.add("premature_takeover_rate", float(takeover.premature_takeover(heard.agent, turn, inside)))
+
+
+# --- what is not meant for the agent ----------------------------------------------------------------------------------
+
+
+def _disturbed(heard: Heard, event: Event) -> None:
+    """While it talks it should go on, while it is silent it should stay so."""
+    stop = interruption.stop(heard.agent, event.begin, FALSE_STOP_WINDOW_MS)
+    answer = None
+    if not stop.void:
+        heard.add("false_stop_rate", float(stop.end is not None))
+        heard.add(f"false_stop_rate/{event.kind}", float(stop.end is not None))
+        if stop.end is not None:
+            heard.add("resume_rate", float(interruption.resume_latency_ms(heard.agent, stop.end) is not None))
+    elif not any(s.begin <= event.begin < s.end for s in heard.agent):
+        begun = (s.begin for s in heard.agent if s.begin >= event.begin and s.ms >= MIN_SPEECH_MS)
+        answer = next((at for at in begun if ms(at - event.end) <= ANSWERED_ANYWAY_MS), None)
+        heard.add("false_answer_rate", float(answer is not None))
+        heard.add(f"false_answer_rate/{event.kind}", float(answer is not None))
+    else:
+        heard.found.void[f"false_stop_rate: {stop.void}"] += 1
+    heard.found.met.append(Met(event.kind, event.begin, event.end, event.text, answer, stop.end, stop.void))
+
+
+# --- all of a recording -----------------------------------------------------------------------------------------------
+
+
+def _whole(heard: Heard) -> None:
+    facts, minutes = heard.facts, heard.facts.samples / SAMPLE_RATE / 60
+    heard.add("overlap_s_per_min", total_s(both(heard.agent, heard.sounds)) / minutes)
+    turns = clean(Span(e.begin, e.end) for e in heard.turns)
     if turns:
-        found.values["agent_interruption_rate"].append(len(takeover.interruptions(agent, user)) / len(turns))
+        signs = takeover.backchannels(heard.agent, turns)
+        heard.add("backchannels_per_min", len(signs) * 60 / total_s(turns))
+        for sign in signs:
+            heard.add("backchannel_timing_ms", takeover.backchannel_timing_ms(sign, heard.sounds))
     elif not any(e.kind in NOT_TO_IT for e in facts.happens):
-        found.values["unprompted_speech_rate"].append(len(takeover.episodes(agent)) / minutes)
+        heard.add("unprompted_speech_rate", len(takeover.episodes(heard.agent)) / minutes)
+
+
+def _voice(heard: Heard) -> None:
+    """Of its speech: only where somebody listens who can write down what is heard."""
+    text = heard.recording.agent_text()
+    if heard.transcribe is None or not heard.agent:
+        return
+    if text:
+        errors, words = speech.word_errors(text, transcript_of(heard.recording.agent, heard.transcribe))
+        heard.add("agent_wer", errors / words if words else None)
+    aloud = np.concatenate([heard.recording.agent[s.begin : s.end] for s in heard.agent])
+    if (mos := speech.dnsmos([aloud])) is not None:
+        heard.add("dnsmos_ovrl", mos)
+
+
+def _ticks(heard: Heard) -> None:
+    """Of the machine: ticks that took longer than a frame, where it ran in real time; and the tokens of both sides."""
+    meta = heard.recording.meta
+    if meta.get("pace") == "realtime":
+        for tick in heard.recording.ticks:
+            if tick.said_ms is not None and tick.heard_ms is not None:
+                heard.add("deadline_miss_rate", float(tick.said_ms - tick.heard_ms > FRAME_MS))
+    codebooks = meta.get("capabilities", {}).get("codebooks")
+    if codebooks is not None:
+        heard.add("tokens_per_min", (2 * codebooks + 1) * TICK_HZ * 60 if codebooks else 0.0)

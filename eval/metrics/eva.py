@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from duplex.turns import Span
+from eval.metrics import takeover
+from eval.metrics.intervals import both, ms, total_s, within
+
 VERSION = 1
 _EARLIEST_MS, _FULL_MS = -500.0, 500.0  # between them the score rises to 1
 _LATE_MS, _LOST_MS = 2000.0, 3500.0  # between them it falls to 0
@@ -28,6 +32,22 @@ class Turn:
     overlap_ms: float = 0.0  # of all of them
     after_barge_in_ms: float | None = None  # from the user's last sample to the agent's next onset, where there is one
     yield_ms: float | None = None  # the user talked into the agent, which stopped after so long; None: he did not
+
+
+def turn_of(agent: Sequence[Span], sounds: Sequence[Span], turn: Span, latency_ms: float | None) -> Turn:
+    """One turn of a user who makes `sounds`, both sides clean spans; `latency_ms` of its answer."""
+    aloud = within(sounds, turn.begin, turn.end)
+    barge_ins = takeover.interruptions([s for s in agent if s.begin >= turn.begin], aloud)
+    again = [s for s in agent if s.end > turn.end]
+    after_ms = ms(again[0].begin - turn.end) if again and again[0].begin >= turn.end else None
+    talking = next((s for s in agent if s.begin < turn.begin < s.end), None)
+    return Turn(
+        latency_ms,
+        barge_ins=len(barge_ins),
+        overlap_ms=1000 * total_s(both(barge_ins, aloud)),
+        after_barge_in_ms=after_ms if barge_ins else None,
+        yield_ms=None if talking is None else ms(talking.end - turn.begin),
+    )
 
 
 def turn_score(turn: Turn) -> float:

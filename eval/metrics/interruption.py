@@ -9,7 +9,8 @@ backchannel, talk to somebody else, background speech or noise (`false_stop_rate
   window, never at the user's end: an agent that talks through a short interruption has not stopped.
 - *Void*, counted in neither: the agent was not heard in all of the VOICED_MS before the user began (a stop in its own
   pause is nobody's doing), or its reply was over anyway where that is known.
-- `post_interrupt_latency`: from the user's last sample to where the agent begins again after its stop, ms, signed.
+- `post_interrupt_latency`: from the user's last sample to where the agent begins again after its stop, ms, signed;
+  up to the user's next turn. Version 2: before, without an end.
 - `resume_latency`: from a stop to where the agent goes on, ms, down; nothing after the window is a resumption.
 
 Source: windows of 2.0 s and 1.0 s from tau-voice (sierra-research/tau2-bench, voice interaction metrics 1.0); the void
@@ -58,10 +59,10 @@ def stop(agent: Sequence[Span], onset: int, window_ms: float, natural_end: int |
     return Stop(talk.end, latency_ms)
 
 
-def post_interrupt_latency_ms(agent: Sequence[Span], stopped: int, user_end: int) -> float | None:
-    """Signed; None when the agent never spoke again."""
+def post_interrupt_latency_ms(agent: Sequence[Span], stopped: int, user_end: int, until: int) -> float | None:
+    """Signed; None when the agent did not speak again before sample `until`, where the user takes his next turn."""
     onset = _next_onset(agent, stopped)
-    return None if onset is None else ms(onset - user_end)
+    return None if onset is None or onset >= until else ms(onset - user_end)
 
 
 def resume_latency_ms(agent: Sequence[Span], stopped: int) -> float | None:

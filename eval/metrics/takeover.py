@@ -7,7 +7,8 @@ lasts longer than 1 s takes the turn, a shorter one that the user talks over is 
   turn's end. Down. (In the last 500 ms people begin early, too.)
 - `agent_interruption`: an episode that is no backchannel begins while the user makes a sound. Events per user turn, so
   the rate may exceed 1. Down.
-- `backchannels`: events, and per minute of the user's speech.
+- `backchannels`: events, and per minute of the user's turns, pauses included; and when: from the last sound of the user
+  before the agent begins, ms, 0 where it begins into that sound.
 - `unprompted`: an episode that begins while nobody has said anything to the agent. Events per minute. Down.
 
 Source: sustained episodes after HiPLEX (arXiv 2610.07727), the 500 ms from FD-Bench's early interrupts (arXiv
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 
 from duplex.frame import SAMPLE_RATE
 from duplex.turns import Span
-from eval.metrics.intervals import merged, ms, total_s
+from eval.metrics.intervals import merged, ms
 from eval.metrics.response import MIN_SPEECH_MS
 
 VERSION = 1
@@ -52,10 +53,10 @@ def interruptions(agent: Sequence[Span], user: Sequence[Span]) -> list[Span]:
     return [e for e in episodes(agent) if _inside(e.begin, user) and e not in short]
 
 
-def backchannels_per_min(agent: Sequence[Span], user: Sequence[Span]) -> float | None:
-    """Per minute of the user's speech; None when there is none."""
-    speech_s = total_s(user)
-    return len(backchannels(agent, user)) * 60 / speech_s if speech_s else None
+def backchannel_timing_ms(backchannel: Span, sounds: Sequence[Span]) -> float:
+    """From the end of the user's sound before it; `sounds` begin before the backchannel does."""
+    before = [s for s in sounds if s.begin <= backchannel.begin]
+    return max(0.0, ms(backchannel.begin - before[-1].end)) if before else 0.0
 
 
 def unprompted(agent: Sequence[Span], since: int, until: int) -> list[Span]:

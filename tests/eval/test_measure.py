@@ -10,7 +10,8 @@ import pytest
 from by_hand import SAMPLES, Times, facts, hand_made
 
 from duplex.frame import SAMPLE_RATE
-from eval.measure import METRICS, Measured, estimates, measure
+from eval.catalogue import METRICS
+from eval.measure import Measured, estimates, measure
 from eval.scenario import Event, Facts, Kind
 from eval.score import Unscorable, check, score
 
@@ -111,3 +112,46 @@ def test_a_user_who_is_not_heard_is_not_judged(tmp_path: Path) -> None:
     asked = facts(events=(event("question", 1.0, 2.0), event("interruption", 3.0, 4.0)))
     with pytest.raises(Unscorable, match=r"not heard at 3\.0 s"):
         check(hand_made(tmp_path / "a", user=((1.0, 2.0),)), asked)
+
+
+def test_who_stopped_for_nothing_may_go_on(tmp_path: Path) -> None:
+    events = [event("question", 0.5, 1.0), event("backchannel", 3.0, 3.3)]
+    assert measured(tmp_path, events, (1.2, 3.4), (4.4, 5.5)).values["resume_rate"] == [1]
+    assert measured(tmp_path, events, (1.2, 3.4)).values["resume_rate"] == [0]
+    assert "resume_rate" not in measured(tmp_path, events, (1.2, 5.5)).values
+
+
+def test_a_sign_of_listening_in_a_breath_is_a_backchannel(tmp_path: Path) -> None:
+    told = [event("question", 0.5, 4.5), event("pause", 2.0, 3.0)]
+    found = measured(tmp_path, told, (2.2, 2.6), (4.8, 5.8)).values
+    assert found["backchannels_per_min"] == [pytest.approx(15)]
+    assert found["backchannel_timing_ms"] == [pytest.approx(200, abs=3)]
+    assert found["premature_takeover_rate"] == [0] and found["agent_interruption_rate"] == [0]
+    none = measured(tmp_path, told, (4.8, 5.8)).values
+    assert none["backchannels_per_min"] == [0] and "backchannel_timing_ms" not in none
+
+
+def test_evas_score_of_a_conversation(tmp_path: Path) -> None:
+    asked = [event("question", 0.5, 1.0), event("interruption", 3.0, 3.5)]
+    found = measured(tmp_path, asked, (2.0, 3.4), (4.5, 5.5)).values["eva_turn_score"]
+    assert found == [pytest.approx((1 + 0.8) / 2, abs=0.01)]  # answered after 1 s; stopped 400 of 2,000 ms later
+    assert measured(tmp_path, asked, (2.0, 3.4)).values["eva_turn_score"] == [0]  # the last turn got no answer
+    into_speech = measured(tmp_path, [event("question", 0.5, 3.0)], (1.0, 2.2), (3.6, 5.0)).values
+    assert into_speech["eva_turn_score"] == [pytest.approx(0.2, abs=0.01)]  # half of what 1.2 of 2 s of overlap leave
+
+
+def test_what_was_met_is_kept_for_the_picture(tmp_path: Path) -> None:
+    asked = [event("question", 0.5, 1.0), event("interruption", 3.0, 3.5), event("backchannel", 5.0, 5.3)]
+    question, interruption, backchannel = measured(tmp_path, asked, (2.0, 3.4), (4.5, 5.9)).met
+    assert question.answer == pytest.approx(2.0 * SAMPLE_RATE, abs=80) and question.stop is None
+    assert interruption.stop == pytest.approx(3.4 * SAMPLE_RATE, abs=80)
+    assert interruption.answer == pytest.approx(4.5 * SAMPLE_RATE, abs=80)
+    assert backchannel.stop == pytest.approx(5.9 * SAMPLE_RATE, abs=80) and backchannel.text == ""
+
+
+def test_speech_is_held_against_its_own_text(tmp_path: Path) -> None:
+    recording = hand_made(tmp_path / "a", (2.5, 4.0), said=lambda t: {"text": "It's four, yes." if t == 26 else ""})
+    found = measure(recording, facts(), transcribe=lambda pcm: "it's 4").values
+    assert found["agent_wer"] == [pytest.approx(1 / 3)]
+    assert "agent_wer" not in measure(recording, facts()).values
+    assert "agent_wer" not in measure(hand_made(tmp_path / "b"), facts(), transcribe=lambda pcm: "dreams").values

@@ -54,11 +54,12 @@ def test_a_reply_that_was_over_anyway_says_nothing() -> None:
 
 def test_after_a_stop_it_answers_or_resumes() -> None:
     agent = spans((1.0, 3.4), (3.45, 3.5), (4.2, 6.0))  # the middle one is a click
-    assert post_interrupt_latency_ms(agent, at(3.4), user_end=at(4.0)) == pytest.approx(200)
-    assert post_interrupt_latency_ms(agent, at(3.4), user_end=at(4.5)) == pytest.approx(-300)
+    assert post_interrupt_latency_ms(agent, at(3.4), user_end=at(4.0), until=at(9.0)) == pytest.approx(200)
+    assert post_interrupt_latency_ms(agent, at(3.4), user_end=at(4.5), until=at(9.0)) == pytest.approx(-300)
+    assert post_interrupt_latency_ms(agent, at(3.4), user_end=at(4.0), until=at(4.2)) is None
     assert resume_latency_ms(agent, at(3.4)) == pytest.approx(800)
     assert resume_latency_ms(spans((1.0, 3.4), (5.5, 6.0)), at(3.4)) is None
-    assert post_interrupt_latency_ms(spans((1.0, 3.4)), at(3.4), at(4.0)) is None
+    assert post_interrupt_latency_ms(spans((1.0, 3.4)), at(3.4), at(4.0), at(9.0)) is None
 
 
 # --- takeover ---------------------------------------------------------------------------------------------------------
@@ -89,8 +90,11 @@ def test_backchannels_and_interruptions_share_the_onsets_inside_speech() -> None
     assert takeover.backchannels(agent, USER) == [agent[0]]
     assert takeover.interruptions(agent, USER) == [agent[2]]
     assert takeover.interruptions(spans((5.9, 6.8)), USER) == spans((5.9, 6.8))  # short, but it outlives the user
-    assert takeover.backchannels_per_min(agent, USER) == pytest.approx(15.0)
-    assert takeover.backchannels_per_min(agent, []) is None
+
+
+def test_a_backchannel_comes_so_long_after_the_users_last_sound() -> None:
+    assert takeover.backchannel_timing_ms(Span(at(3.2), at(3.4)), USER) == pytest.approx(200)
+    assert takeover.backchannel_timing_ms(Span(at(4.5), at(4.9)), USER) == 0
 
 
 def test_unprompted_speech_is_counted_once_an_episode() -> None:

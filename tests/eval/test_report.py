@@ -16,8 +16,8 @@ from by_hand import facts, hand_made
 from duplex.config import ConfigError
 from duplex.session import Hop
 from eval.__main__ import main
+from eval.catalogue import METRICS
 from eval.draw import Axis, DotRow, dots
-from eval.measure import METRICS
 from eval.report import compare
 from eval.score import score
 from eval.table import HEAD, markdown, rows

@@ -16,8 +16,8 @@ from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from duplex.recording import Recording
 from duplex.session import Agent
 from duplex.turns import Span
+from eval.metrics.speech import windows
 from weights.check.cases import first_scene
-from weights.check.codec import windows
 from weights.check.families import FAMILIES, judged, played
 from weights.check.hearing import Hearing, Scale
 from weights.check.judge import overlap_s, response_ms, stop, takes_over, talks

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from duplex.checkpoint import locate
 from duplex.codec import Codec, open_codec
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, frames_of
+from eval.metrics.speech import dnsmos
 from eval.metrics.words import Transcriber
 from weights.bank import agent_sentences
 from weights.check.table import Miss, Row
 from weights.check.words import edits, normalised, word_errors
 from weights.intents import held_out_sentence
 from weights.voices import agent_says
-
-DNSMOS_HZ = 16_000
-DNSMOS_SAMPLES = int(9.01 * DNSMOS_HZ)
-_DNSMOS_MODEL = "dnsmos_models/sig_bak_ovr.onnx"
-_OVERALL = np.poly1d([-0.06766283, 1.11546468, 0.04602535])  # raw score -> OVRL, as published with the model
 
 
 def held_out() -> list[str]:
@@ -84,27 +77,3 @@ def _quality(made: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Row:
     if scores[0] is None or scores[1] is None:
         return Row(what, None, "MOS", 0, (">=", 2.7), note="not measured: pip install speechmos")
     return Row(what, scores[0], "MOS", len(made), (">=", 2.7), note=f"clean voice {scores[1]:g}")
-
-
-def dnsmos(pcms: Sequence[np.ndarray]) -> float | None:
-    """Mean DNSMOS OVRL (not personalised) of float32 [n] at 24 kHz each; None where the package speechmos is missing.
-
-    The package's model and its arithmetic, without the package's own imports: it wants librosa for another score.
-    """
-    spec = find_spec("speechmos")
-    if spec is None or spec.origin is None:
-        return None
-    from onnxruntime import InferenceSession
-
-    model = InferenceSession(str(Path(spec.origin).parent / _DNSMOS_MODEL))
-    scores = [_OVERALL(model.run(None, {"input_1": w[None]})[0][0][2]) for pcm in pcms for w in windows(pcm)]  # type: ignore[index]
-    return round(float(np.mean(scores)), 2)
-
-
-def windows(pcm: np.ndarray) -> Iterator[np.ndarray]:
-    """float32 [n] at 24 kHz -> windows of 9.01 s at 16 kHz, a second apart; a short clip is repeated."""
-    clip = resample_poly(np.clip(pcm, -1, 1), DNSMOS_HZ // 8000, SAMPLE_RATE // 8000).astype(np.float32)
-    while len(clip) < DNSMOS_SAMPLES:
-        clip = np.concatenate([clip, clip])
-    for begin in range(0, len(clip) - DNSMOS_SAMPLES + 1, DNSMOS_HZ):
-        yield np.clip(clip[begin : begin + DNSMOS_SAMPLES], -1, 1)
