@@ -46,6 +46,9 @@ class Measured:
     values: dict[str, list[float | None]] = field(default_factory=lambda: defaultdict(list))
     void: Counter[str] = field(default_factory=Counter)  # metric: why events say nothing -> how often
     met: list[Met] = field(default_factory=list)
+    user: list[Span] = field(default_factory=list)  # where each side speaks, for the panels
+    agent: list[Span] = field(default_factory=list)
+    samples: int = 0
 
 
 @dataclass(slots=True)
@@ -65,6 +68,9 @@ class Heard:
         self.turns = [e for e in self.facts.happens if e.kind in ("question", "interruption")]
         self.sounds = spoken(self.facts, self.turns)
 
+    def stop(self, event: Event, window_ms: float) -> Stop:
+        return interruption.stop(self.agent, event.begin, window_ms, recorded=len(self.recording.agent))
+
     def add(self, metric: str, value: float | None) -> None:
         self.found.values[metric].append(value)
 
@@ -83,8 +89,19 @@ def measure(recording: Recording, facts: Facts, transcribe: Transcriber | None =
     _whole(heard)
     _voice(heard)
     _ticks(heard)
-    heard.found.met.sort(key=lambda met: met.begin)
-    return heard.found
+    found = heard.found
+    found.met.sort(key=lambda met: met.begin)
+    aloud = [e for e in facts.happens if e.kind in ("question", "interruption", "backchannel")]
+    found.user, found.agent, found.samples = spoken(facts, aloud), heard.agent, facts.samples
+    return found
+
+
+def measure_plain(recording: Recording) -> Measured:
+    """What a recording shows of which nothing is known by construction: how two people share the time."""
+    found, samples = Measured(), min(len(recording.user), len(recording.agent))
+    found.user, found.agent, found.samples = *map(instrument.speech, (recording.user, recording.agent)), samples
+    found.values["overlap_s_per_min"].append(total_s(both(found.user, found.agent)) / (samples / SAMPLE_RATE / 60))
+    return found
 
 
 def estimates(conversations: Sequence[Measured]) -> dict[str, Estimate]:
@@ -115,7 +132,7 @@ def first_audio_ms(onset: int, user_end: int) -> float:
 
 def _turn(heard: Heard, event: Event, until: int) -> eva.Turn:
     """`until`: where the user's next turn begins; an answer begins before."""
-    stop = interruption.stop(heard.agent, event.begin, YIELD_WINDOW_MS) if event.kind == "interruption" else Stop()
+    stop = heard.stop(event, YIELD_WINDOW_MS) if event.kind == "interruption" else Stop()
     answer = _answer(heard, event, until, stop)
     waited_ms = None if answer is None else latency_ms(answer.begin, event.end)
     heard.add("response_latency_ms", waited_ms)
@@ -182,7 +199,7 @@ def _taken(heard: Heard, event: Event) -> None:
 
 def _disturbed(heard: Heard, event: Event) -> None:
     """While it talks it should go on, while it is silent it should stay so."""
-    stop = interruption.stop(heard.agent, event.begin, FALSE_STOP_WINDOW_MS)
+    stop = heard.stop(event, FALSE_STOP_WINDOW_MS)
     answer = None
     if not stop.void:
         heard.add("false_stop_rate", float(stop.end is not None))

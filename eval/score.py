@@ -1,7 +1,8 @@
 """From a folder of Recordings to scores.json: one judgement a question, one summary an agent. Needs no agent, no GPU.
 
-What cannot be judged (half written, not ours, another user than the scenario says) is listed with its reason and
+What cannot be judged (half written, one channel, another user than the scenario says) is listed with its reason and
 counted in nothing. A question without an answer counts in `n` and in `missing`; no latency is ever made up for it.
+A stereo sound file of whatever origin is judged by what both of its channels show (`eval.plain`).
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ from duplex.config import ConfigError
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from duplex.recording import NotARecording, Recording
 from duplex.turns import speech_spans
-from eval.measure import estimates, measure
+from eval import instrument, panels
+from eval.catalogue import METRICS
+from eval.ledger import Entry, entry, ledger
+from eval.fdb.samples import HEADER
+from eval.measure import Measured, estimates, measure, measure_plain
 from eval.metrics.hops import hops
 from eval.metrics.response import response
 from eval.metrics.words import Transcriber, holds_word, transcript_of
+from eval.plain import PLAIN, doubts, open_recording, recordings_in
 from eval.scenario import Facts, facts_of, is_whole
 
 SCHEMA = 1
 STANDS_OUT_DB = 6.0
+SILENT_DB = -66.0  # below what a line makes
 USER_TOLERANCE_MS = 100.0  # between the user's end in the header and in the audio
+SHOWN = METRICS.keys() - {"deadline_miss_rate"}  # of each conversation; a value a tick is too much
 COMMON = ("agent", "model", "settings", "suite", "wire", "pace", "seed", "commit", "dirty", "machine", "versions")
 
 
@@ -50,33 +58,75 @@ class Score:
     hops: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One recording."""
+
+    name: str
+    header: Mapping[str, Any]
+    question: Score | None  # its first
+    found: Measured
+    doubts: tuple[str, ...]
+    entry: Entry | None  # in the ledgers; None for a sound file of whatever origin
+
+
 def score(folder: Path, transcribe: Transcriber | None = None) -> dict[str, Any]:
     """Judge every recording in `folder` and write scores.json there. Raises NotARecording when there are none."""
-    headers, scores, shown, broken = [], [], [], []
-    for path in sorted(folder.glob("*.jsonl")):
+    judged, broken = [], []
+    for path in recordings_in(folder):
         try:
-            recording = Recording.open(path)
-            facts = facts_of(recording.meta)
-            check(recording, facts)
-            if any(event.kind == "question" for event in facts.happens):
-                scores.append(judge(recording, facts, transcribe))
-            shown.append(measure(recording, facts, transcribe))
-            headers.append(recording.meta)
+            judged.append(judge_all(path, transcribe))
         except (NotARecording, ConfigError, Unscorable) as error:
             broken.append({"recording": path.stem, "why": str(error)})
-    if not shown and not broken:
+    if not judged and not broken:
         raise NotARecording(f"{folder}: no recordings; make some with: python -m eval run --out {folder}")
     result = {
         "schema": SCHEMA,
-        **{key: agreed(header.get(key) for header in headers) for key in COMMON},
-        "summary": summary(scores),
-        "metrics": {k: asdict(e) | {"ci95": e.ci95 and [*e.ci95]} for k, e in estimates(shown).items()},
-        "void": dict(sum((one.void for one in shown), Counter())),
+        **{key: agreed(one.header.get(key) for one in judged) for key in COMMON},
+        "judge": {"ear": asdict(instrument.GATE), "ear_version": instrument.VERSION, "transcribed": bool(transcribe)},
+        "summary": summary([one.question for one in judged if one.question]),
+        **_measured([one.found for one in judged]),
+        "ledger": ledger([one.entry for one in judged if one.entry]),
         "broken": broken,
-        "questions": [asdict(s) for s in scores],
+        "questions": [asdict(one.question) for one in judged if one.question],
+        "conversations": [_conversation(one) for one in judged],
     }
-    (folder / "scores.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "scores.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return result
+
+
+def judge_all(path: Path, transcribe: Transcriber | None = None) -> Judged:
+    """Everything about one recording. Raises NotARecording, ConfigError, Unscorable."""
+    recording = open_recording(path)
+    question = share = None
+    if recording.meta.get(PLAIN):
+        found = measure_plain(recording)
+    else:
+        facts = facts_of(recording.meta)
+        check(recording, facts)
+        if any(event.kind == "question" for event in facts.happens):
+            question = judge(recording, facts, transcribe)
+        found = measure(recording, facts, transcribe)
+        share = entry(recording, facts, found)
+    found_doubts = tuple(doubts(recording, bool(found.user) or not question, bool(found.agent)))
+    return Judged(path.stem, recording.meta, question, found, found_doubts, share)
+
+
+def _measured(found: Sequence[Measured]) -> dict[str, Any]:
+    return {
+        "metrics": {k: asdict(e) | {"ci95": e.ci95 and [*e.ci95]} for k, e in estimates(found).items()},
+        "void": dict(sum((one.void for one in found), Counter())),
+        "panels": {
+            "tau_voice": panels.tau([one.values for one in found]),
+            "dgslm": panels.dgslm((one.user, one.agent, one.samples) for one in found),
+        },
+    }
+
+
+def _conversation(one: Judged) -> dict[str, Any]:
+    """What the page shows of it: values by metric, and how each event was met."""
+    values = {k: [v if v is None else round(v, 3) for v in vs] for k, vs in one.found.values.items() if k in SHOWN}
+    return {"recording": one.name, "values": values, "met": [asdict(m) for m in one.found.met], "doubts": [*one.doubts]}
 
 
 def judge(recording: Recording, facts: Facts, transcribe: Transcriber | None = None) -> Score:
@@ -113,8 +163,10 @@ def check(recording: Recording, facts: Facts) -> None:
 
 
 def _check_events(recording: Recording, facts: Facts) -> None:
-    """Every event that should be heard well stands out of the moment before the first."""
-    floor_db = _level_db(recording.user[: facts.events[0].begin])
+    """Every event that should be heard well stands out of the moment before the first; what people annotated in a
+    recording of theirs is not silence."""
+    annotated = HEADER in recording.meta
+    floor_db = SILENT_DB if annotated else _level_db(recording.user[: facts.events[0].begin])
     for event in facts.events:
         if event.kind in ("question", "interruption", "backchannel"):
             over_db = _level_db(recording.user[event.begin : event.end]) - floor_db

@@ -59,9 +59,18 @@ def pooled(recordings: Iterable[tuple[Events, int]]) -> dict[str, Rate]:
 
 def distance(found: Iterable[Events], reference: Iterable[Events]) -> dict[str, float | None]:
     """Wasserstein-1 distance in seconds between the durations of each kind; None where one side has none of it."""
-    ours, theirs = list(found), list(reference)
-    out: dict[str, float | None] = {}
-    for kind in KINDS:
-        a, b = ([s.ms / 1000 for e in side for s in e[kind]] for side in (ours, theirs))
-        out[kind] = float(wasserstein_distance(a, b)) if a and b else None
-    return out
+    sides = [list(found), list(reference)]
+    ours, theirs = ({k: [s.ms for events in side for s in events[k]] for k in KINDS} for side in sides)
+    return distance_of_durations(ours, theirs)
+
+
+def distance_of_durations(
+    ours_ms: Mapping[str, Sequence[float]], theirs_ms: Mapping[str, Sequence[float]]
+) -> dict[str, float | None]:
+    """The same, in seconds, of durations in ms, for each kind."""
+    return {
+        kind: float(wasserstein_distance(ours_ms[kind], theirs_ms[kind])) / 1000
+        if ours_ms[kind] and theirs_ms[kind]
+        else None
+        for kind in KINDS
+    }

@@ -8,7 +8,7 @@ backchannel, talk to somebody else, background speech or noise (`false_stop_rate
 - `stop_latency`: from the user's first sample to the agent's last audible one, ms, down. Censored at the end of the
   window, never at the user's end: an agent that talks through a short interruption has not stopped.
 - *Void*, counted in neither: the agent was not heard in all of the VOICED_MS before the user began (a stop in its own
-  pause is nobody's doing), or its reply was over anyway where that is known.
+  pause is nobody's doing), or its reply, where that is known, or the recording was over anyway.
 - `post_interrupt_latency`: from the user's last sample to where the agent begins again after its stop, ms, signed;
   up to the user's next turn. Version 2: before, without an end.
 - `resume_latency`: from a stop to where the agent goes on, ms, down; nothing after the window is a resumption.
@@ -33,6 +33,7 @@ FALSE_STOP_WINDOW_MS = 1000.0
 RESUME_WINDOW_MS = 2000.0
 STOP_SILENCE_MS = 500.0
 VOICED_MS = 200.0
+CUT_MS = 20.0  # speech up to so little before the end of a recording was cut off by it
 ENDED_MS = 300.0  # a stop this close to where the reply ends anyway says nothing
 
 
@@ -45,8 +46,11 @@ class Stop:
     void: str = ""  # why this says nothing
 
 
-def stop(agent: Sequence[Span], onset: int, window_ms: float, natural_end: int | None = None) -> Stop:
-    """`agent`: clean spans; `onset`: the user's first sample; `natural_end`: where the reply would have ended."""
+def stop(
+    agent: Sequence[Span], onset: int, window_ms: float, natural_end: int | None = None, recorded: int | None = None
+) -> Stop:
+    """`agent`: clean spans; `onset`: the user's first sample; `natural_end`: where the reply would have ended;
+    `recorded`: samples of the recording."""
     voiced = round(VOICED_MS * SAMPLE_RATE / 1000)
     if length(within(agent, onset - voiced, onset)) < voiced:
         return Stop(void="the agent was not talking")
@@ -54,6 +58,8 @@ def stop(agent: Sequence[Span], onset: int, window_ms: float, natural_end: int |
     latency_ms = ms(talk.end - onset)
     if latency_ms > window_ms:
         return Stop()
+    if recorded is not None and ms(recorded - talk.end) < CUT_MS:
+        return Stop(void="the recording was over")
     if natural_end is not None and ms(natural_end - talk.end) < ENDED_MS:
         return Stop(void="its reply was over")
     return Stop(talk.end, latency_ms)

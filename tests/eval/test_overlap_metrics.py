@@ -52,6 +52,13 @@ def test_a_reply_that_was_over_anyway_says_nothing() -> None:
     assert stop(agent, at(3.0), 2000, natural_end=at(6.0)).latency_ms == pytest.approx(400)
 
 
+def test_what_the_recording_cut_off_did_not_stop() -> None:
+    agent = spans((1.0, 3.4))
+    assert stop(agent, at(3.0), 2000, recorded=at(3.4)).void == "the recording was over"
+    assert stop(agent, at(3.0), 300, recorded=at(3.4)) == Stop()  # all of the window was heard
+    assert stop(agent, at(3.0), 2000, recorded=at(3.5)).latency_ms == pytest.approx(400)
+
+
 def test_after_a_stop_it_answers_or_resumes() -> None:
     agent = spans((1.0, 3.4), (3.45, 3.5), (4.2, 6.0))  # the middle one is a click
     assert post_interrupt_latency_ms(agent, at(3.4), user_end=at(4.0), until=at(9.0)) == pytest.approx(200)
