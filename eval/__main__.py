@@ -53,11 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- verbs ------------------------------------------------------------------------------------------------------------
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     if args.set and args.url:
         raise ConfigError("--set is for an agent in this process; the server at --url has settings of its own")
     played = asyncio.run(_play_over_wire(args) if args.url else _play_here(args))
     console.print(f"{played} played, {args.asked - played} already there: python -m eval score {args.out}")
+    return 1 if args.refused else 0
 
 
 async def _play_here(args: argparse.Namespace) -> int:
@@ -77,8 +78,10 @@ async def _play_over_wire(args: argparse.Namespace) -> int:
 
 
 def _scenarios(args: argparse.Namespace) -> Any:
-    scenarios = scenarios_of(args.suite, args.n, args.tail)
+    args.refused = []
+    scenarios = scenarios_of(args.suite, args.n, args.tail, args.refused.append)
     args.asked = len(scenarios)
+    _print_refused("not played", args.refused)
     return track(scenarios, f"talking to {args.agent}", console=console)
 
 
@@ -101,9 +104,31 @@ def _score(args: argparse.Namespace) -> int:
     _print_table(table.METRIC_HEAD, table.metric_rows(judged["metrics"]), table.METRIC_NOTE)
     for why, times in judged["void"].items():
         console.print(f"void, {why}: {times}", style="dim")
-    for broken in judged["broken"]:
-        print(f"not judged: {broken['recording']}: {broken['why']}", file=sys.stderr)
-    return 1 if judged["broken"] else 0
+    broken = judged["broken"] + (_fdb_compat(args, judged)["broken"] if args.fdb_compat or args.fdb_words else [])
+    _print_refused("not judged", [f"{one['recording']}: {one['why']}" for one in broken])
+    return 1 if broken else 0
+
+
+def _fdb_compat(args: argparse.Namespace, judged: dict[str, Any]) -> dict[str, Any]:
+    from eval.fdb import beside
+    from eval.fdb.compat import add_fdb
+    from eval.fdb.ears import ears_of
+
+    added = add_fdb(args.dir, judged, ears_of(args.transcribe, args.fdb_words))
+    _print_table(beside.HEAD, beside.rows(added), beside.NOTE)
+    for line in beside.footnotes(added):
+        console.print(line, style="dim")
+    return added
+
+
+def _fdb(args: argparse.Namespace) -> int:
+    from eval.fdb.outputs import write_outputs
+
+    refused: list[str] = []
+    written = write_outputs(args.dir, args.out, refused.append)
+    console.print(f"{len(written)} written below {args.out}")
+    _print_refused("not written", refused)
+    return 1 if refused else 0
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -153,6 +178,11 @@ def _bench(args: argparse.Namespace) -> None:
     _print_table(bench.HEAD, body, f"{bench.NOTE} {machine()}.")
 
 
+def _print_refused(what: str, whys: Iterable[str]) -> None:
+    for why in whys:
+        print(f"{what}: {why}", file=sys.stderr)
+
+
 def _print_agents(agents: dict[str, Any]) -> None:
     _print_table(table.HEAD, table.rows(agents), table.NOTE)
 
@@ -177,6 +207,13 @@ def _parser() -> argparse.ArgumentParser:
     scored = _verb(verbs, "score", _score, "judge the recordings in a folder: scores.json and a table")
     scored.add_argument("dir", type=Path)
     scored.add_argument("--transcribe", action="store_true", help="also read the agent's audio back (whisper tiny.en)")
+    compat = "also score as Full-Duplex-Bench does, defects included; needs recordings of --suite fdb:FOLDER"
+    scored.add_argument("--fdb-compat", action="store_true", help=compat)
+    words = "the same, with words from FOLDER/SAMPLE/output.json, which a transcriber of yours has made"
+    scored.add_argument("--fdb-words", type=Path, metavar="FOLDER", help=words)
+    output = _verb(verbs, "fdb", _fdb, "write a run's output.wav files in Full-Duplex-Bench's layout")
+    output.add_argument("dir", type=Path, help="recordings of --suite fdb:FOLDER")
+    output.add_argument("--out", type=Path, required=True, help="may be that FOLDER itself")
     compared = _verb(verbs, "compare", _compare, "scored folders side by side: comparison.json, report.html, Markdown")
     compared.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
     compared.add_argument("--out", type=Path, required=True)
@@ -207,7 +244,7 @@ def _run_flags(run: argparse.ArgumentParser) -> None:
     run.add_argument("--agent", required=True, metavar="NAME", help=f"{', '.join(FACTORIES)} or package.module:factory")
     setting = "a setting of an agent in this process, such as vad.stop_ms=300; may be repeated"
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
-    run.add_argument("--suite", default="smoke", help=f"all, {', '.join(SUITES)} (default: %(default)s)")
+    run.add_argument("--suite", default="smoke", help=f"all, {', '.join(SUITES)}, fdb:FOLDER (default: %(default)s)")
     run.add_argument("--out", type=Path, required=True, help="a folder of its own; a run that was cut short goes on")
     run.add_argument("--n", type=int, default=10, help="scenarios of each suite (default: %(default)s)")
     run.add_argument("--tail", type=float, default=6.0, metavar="S", help="seconds to answer in (default: %(default)s)")

@@ -35,6 +35,7 @@ SAME_RUN = (
     "pace",
     "wire",
     "seed",
+    "fdb",
 )  # what must agree for a recording to be kept
 
 
@@ -62,7 +63,7 @@ def is_complete(path: Path, meta: Meta) -> bool:
 
 def in_process(agent: Agent, paced: bool, seed: int) -> Player:
     """A player that steps sessions of `agent` here: one frame every 80 ms, or as fast as the agent goes."""
-    config = SessionConfig(sampling=Sampling(text_seed=seed, audio_seed=seed))
+    config = SessionConfig(sampling=Sampling(text_seed=seed, audio_seed=seed), timings=True)
 
     async def play(scenario: Scenario, path: Path, meta: Meta) -> None:
         session = await agent.open(config)
@@ -114,7 +115,7 @@ def described_by(url: str, agent: str) -> Meta:
 
 def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int, codec: Codec | None = None) -> Player:
     """A player that talks to `agent` behind our server at `url`, as a client does; the wire "tokens" needs a codec."""
-    query = {"text_seed": str(seed), "audio_seed": str(seed)}
+    query = {"text_seed": str(seed), "audio_seed": str(seed), "timings": "true"}
 
     async def play(scenario: Scenario, path: Path, meta: Meta) -> None:
         how = {"wire": wire, "agent": agent, "realtime": paced, "query": query, "codec": codec}

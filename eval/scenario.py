@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -57,10 +57,11 @@ class Scenario:
     id: str  # also the name of the recording's files
     pcm: np.ndarray
     facts: Facts
+    source: Mapping[str, Any] = field(default_factory=dict)  # what else its suite wants kept in the header
 
     def meta(self) -> dict[str, Any]:
         """For a recording's header."""
-        return {"scenario": self.id, "facts": asdict(self.facts)}
+        return {**self.source, "scenario": self.id, "facts": asdict(self.facts)}
 
 
 def facts_of(meta: Mapping[str, Any]) -> Facts:

@@ -22,8 +22,8 @@ from duplex.recording import NotARecording, Recording
 from duplex.turns import speech_spans
 from eval import instrument, panels
 from eval.catalogue import METRICS
-from eval.ledger import Entry, entry, ledger
 from eval.fdb.samples import HEADER
+from eval.ledger import Entry, entry, ledger
 from eval.measure import Measured, estimates, measure, measure_plain
 from eval.metrics.hops import hops
 from eval.metrics.response import response

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from faster_whisper import WhisperModel
 from scipy.signal import resample_poly
 
 from duplex.checkpoint import locate
+from eval.metrics.fdb import Word
 from eval.metrics.words import Transcriber
 
 
 def whisper() -> Transcriber:
     """Load tiny.en. Raises duplex.checkpoint's errors when its weights cannot be had."""
-    model = WhisperModel(str(locate("whisper-tiny.en").folder), device="cpu", compute_type="int8")
+    model = _model()
 
     def transcribe(pcm: np.ndarray) -> str:
-        speech = resample_poly(pcm, 2, 3).astype(np.float32)  # 24 kHz -> whisper's 16
-        segments, _ = model.transcribe(speech, language="en", condition_on_previous_text=False)
+        segments, _ = model.transcribe(_heard(pcm), language="en", condition_on_previous_text=False)
         return " ".join(segment.text.strip() for segment in segments)
 
     return transcribe
+
+
+def whisper_words() -> Callable[[np.ndarray], list[Word]]:
+    """The same for float32 [n] at 24 kHz -> words with times in seconds, for Full-Duplex-Bench's scores."""
+    model = _model()
+
+    def listen(pcm: np.ndarray) -> list[Word]:
+        how = {"language": "en", "condition_on_previous_text": False, "word_timestamps": True}
+        segments, _ = model.transcribe(_heard(pcm), **how)
+        return [Word(w.start, w.end, w.word.strip()) for segment in segments for w in segment.words or ()]
+
+    return listen
+
+
+@cache
+def _model() -> WhisperModel:
+    return WhisperModel(str(locate("whisper-tiny.en").folder), device="cpu", compute_type="int8")
+
+
+def _heard(pcm: np.ndarray) -> np.ndarray:
+    return resample_poly(pcm, 2, 3).astype(np.float32)  # 24 kHz -> whisper's 16

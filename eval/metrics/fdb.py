@@ -19,6 +19,7 @@ BACKCHANNEL_WORDS = 2
 LONG_S = 3.0  # a longer segment is a turn
 BIN_S = 0.2
 USER_MERGE_S, MODEL_MERGE_S = 0.6, 0.5
+ROUNDED_S = 0.001  # what the times in a file may have lost: a word cut in two begins with the cut
 NO_BACKCHANNEL = 1.0  # their distance where there is none; distances end at 0.8326
 DEFECTS = {
     "interruption": "sees only what is said after the interruption: who never yields takes over at once",
@@ -28,12 +29,16 @@ DEFECTS = {
     "backchannel": "the last segment decides; a segment of more than 3 s ends the search",
     "duration": "from the first to the last word: two single words far apart are a takeover",
     "latency": "never below 0, over takeovers alone, as a mean",
+    "greeting": "a pause comes 1 to 2 s into a clip, so whoever greets the user takes the turn",
+    "rate": "Silero takes output.wav for 16 kHz whatever it is: at 48 kHz all is three times as long, and no word fits",
+    "intervals": "all of a clip, not those of the annotated event; FDB has no mean over them, this one is ours",
 }
 
 
 class Word(NamedTuple):
     start: float
     end: float | None
+    text: str = ""
 
 
 class Segment(NamedTuple):
@@ -46,7 +51,7 @@ class Backchannels(NamedTuple):
 
     takeover: bool
     per_s: float
-    jsd: float
+    jsd: float | None  # None: nobody knows when people would say something
 
 
 # --- v1 ---------------------------------------------------------------------------------------------------------------
@@ -73,14 +78,20 @@ def turn_latency_s(words: Sequence[Word], turn_end: float) -> float | None:
 
 def interruption_latency_s(words: Sequence[Word], interruption_end: float) -> float | None:
     """To the first word that begins after the interruption; their transcriber hears nothing before."""
-    after = [word for word in words if word.start >= interruption_end]
-    return after[0].start - interruption_end if takeover(after) else None
+    heard = after(words, interruption_end)
+    return max(0.0, heard[0].start - interruption_end) if takeover(heard) else None
+
+
+def after(words: Sequence[Word], begin: float) -> list[Word]:
+    """Those that a transcriber hears who is given the sound from `begin` on."""
+    return [word for word in words if word.start >= begin - ROUNDED_S]
 
 
 def backchannels(
-    segments: Sequence[Segment], words: Sequence[Word], duration_s: float, human: Sequence[float]
+    segments: Sequence[Segment], words: Sequence[Word], duration_s: float, human: Sequence[float] | None
 ) -> Backchannels:
-    """Silero's segments of the output, its words, and `human`: how likely a backchannel is at each time of the clip."""
+    """Silero's segments of the output, its words, and `human`: how likely a backchannel is at each time of the clip,
+    if known."""
     listed, taken = [], False
     for segment in segments:
         length = segment.end - segment.start
@@ -93,9 +104,11 @@ def backchannels(
     return Backchannels(taken, len(listed) / duration_s, _jsd(listed, duration_s, human))
 
 
-def _jsd(listed: Sequence[Segment], duration_s: float, human: Sequence[float]) -> float:
+def _jsd(listed: Sequence[Segment], duration_s: float, human: Sequence[float] | None) -> float | None:
     if not listed:
         return NO_BACKCHANNEL
+    if human is None:
+        return None
     bins = np.full(int(duration_s / BIN_S) + 1, 1e-10)
     for segment in listed:
         bins[int(segment.start / BIN_S) : int(segment.end / BIN_S) + 1] += 1
