@@ -64,6 +64,50 @@ class Hop(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Took(Event):
+    """Where the time of this tick went in the engine, ms; only where a session asks for `timings`.
+
+    A stage belongs to the whole batch: everybody in it waits for all of it. None: the model does not tell.
+    """
+
+    queue_ms: float  # until the step that answers it began
+    encode_ms: float | None = None
+    temporal_ms: float | None = None
+    depth_ms: float | None = None  # all codebooks of the frame
+    decode_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much of everything goes into an answer of a pipeline."""
+
+    heard_ms: float = 0.0  # of the user's audio, given to speech-to-text
+    pieces: int = 0  # that the language model streamed: one a token, unless its server joins them
+    letters: int = 0  # given to text-to-speech
+    voiced_ms: float = 0.0  # of sound that came of them
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Work, Event):
+    """All that went into one answer, told when the work on it is over, whatever became of it.
+
+    What is given to a stage counts when it is given, what comes of it when it has come: a stage that was stopped at
+    work has heard, but said nothing.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Wasted(Work, Event):
+    """The part of what was `Made` that nobody will hear, told when that is certain.
+
+    Pieces and letters of a phrase that was cut off count by the share of its sound. `heard_ms` is wasted when the
+    transcript was never used.
+    """
+
+    why: str = ""  # interrupted | unused (a guess, and the user went on) | failed | unfinished (half a sentence left)
+
+
+@dataclass(frozen=True, slots=True)
 class Failed(Event):
     """A stage failed; the session goes on."""
 
@@ -164,6 +208,7 @@ class SessionConfig:
     language: str = ""
     medium: Literal["pcm", "codes"] = "pcm"  # what the frames of this session carry, both ways
     sampling: Sampling = field(default_factory=Sampling)
+    timings: bool = False  # report where each tick's time goes (Took), of an agent that knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class NativeSession:
         self._engine, self._can = engine, can
         self._words = InnerMonologue(vocabulary)
         self._ticks = Ticks(config.medium)
-        self._codes = config.medium == "codes"
+        self._codes, self._timed = config.medium == "codes", config.timings
         self._begins: Sampling | None = config.sampling
         self._row: int | None = engine.seats.take()
 
@@ -95,11 +95,12 @@ class NativeSession:
         self._ticks.check(heard)
         frame = Frame(heard.t, codes=heard.codes) if self._codes else Frame(heard.t, pcm=heard.pcm)
         begins, self._begins = self._begins, None
-        voiced = await asyncio.wrap_future(self._engine.post(self._row, frame, begins))
+        voiced = await asyncio.wrap_future(self._engine.post(self._row, frame, begins, self._timed))
         text = self._words.push(voiced.text)
+        events = (voiced.took,) if voiced.took else ()
         if self._codes:
-            return Frame(heard.t, codes=voiced.codes, text=text)
-        return Frame(heard.t, pcm=voiced.pcm, text=text)
+            return Frame(heard.t, codes=voiced.codes, text=text, events=events)
+        return Frame(heard.t, pcm=voiced.pcm, text=text, events=events)
 
     async def tell(self, note: Note) -> None:
         raise cannot(note, self._can)

@@ -19,7 +19,7 @@ import numpy as np
 from duplex.engine.model import Heard, Said
 from duplex.engine.seats import Seats, mask
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, Frame
-from duplex.session import Sampling
+from duplex.session import Sampling, Took
 
 _CLOSED = "the engine is closed"
 
@@ -43,6 +43,7 @@ class Voiced:
     pcm: np.ndarray  # float32 [1920]
     codes: np.ndarray  # int64 [K]
     text: int
+    took: Took | None = None  # None: nobody asked
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class _Wait:
     row: int
     frame: Frame
     begins: Sampling | None  # set on the first frame of a session
+    since_s: float | None  # when it came, where somebody asks how long it took
     answer: Future[Voiced] = field(default_factory=Future)
 
 
@@ -82,9 +84,12 @@ class Engine:
         self.model = loaded.result()
         self.seats = Seats(self.model.rows)
 
-    def post(self, row: int, frame: Frame, begins: Sampling | None = None) -> Future[Voiced]:
-        """Queue one frame of the session in `row`; `begins` is its sampling, with its first frame only."""
-        wait = _Wait(row, frame, begins)
+    def post(self, row: int, frame: Frame, begins: Sampling | None = None, timed: bool = False) -> Future[Voiced]:
+        """Queue one frame of the session in `row`; `begins` is its sampling, with its first frame only.
+
+        `timed` asks for `Voiced.took`.
+        """
+        wait = _Wait(row, frame, begins, self._now() if timed else None)
         with self._wake:
             if self._closed:
                 raise RuntimeError(_CLOSED)
@@ -147,13 +152,20 @@ class Engine:
             return
         self._count((self._now() - began) * 1000)
         for wait in batch:
-            row = wait.row
-            wait.answer.set_result(Voiced(said.pcm[row].copy(), said.codes[row].copy(), int(said.text[row])))
+            row, took = wait.row, _took(wait, began, said)
+            wait.answer.set_result(Voiced(said.pcm[row].copy(), said.codes[row].copy(), int(said.text[row]), took))
 
     def _count(self, step_ms: float) -> None:
         self._step_ms.append(step_ms)
         self._steps += 1
         self._missed += step_ms > FRAME_MS
+
+
+def _took(wait: _Wait, began_s: float, said: Said) -> Took | None:
+    if wait.since_s is None:
+        return None
+    stages = {f"{stage}_ms": round(ms, 2) for stage, ms in said.took_ms.items()}
+    return Took(queue_ms=round((began_s - wait.since_s) * 1000, 2), **stages)
 
 
 def _heard(batch: Iterable[_Wait], rows: int, codebooks: int) -> Heard:

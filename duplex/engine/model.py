@@ -6,8 +6,10 @@ agent's frame 0 is Mimi's silence; from tick 1 on, frame t is heard and answered
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from moshi.utils.compile import CUDAGraphed, no_compile
 
 from duplex.checkpoint import Checkpoint
 from duplex.engine import depth, temporal
+from duplex.engine.laps import Laps
 from duplex.engine.mimi import faster
 from duplex.engine.sampling import Defaults, SeatSampler
 from duplex.engine.text import PAD
@@ -60,12 +63,13 @@ class Said:
     pcm: np.ndarray  # float32 [B, 1920], zeros in rows that speak codes
     codes: np.ndarray  # int64 [B, K]
     text: np.ndarray  # int64 [B], a text token
+    took_ms: Mapping[str, float] = field(default_factory=dict)  # encode, temporal, depth, decode; of the whole batch
 
 
 class SeatLMGen(LMGen):
     """LMGen whose text and audio tokens are drawn by a SeatSampler, with our own transformers where they fit."""
 
-    def __init__(self, lm: LMModel, sampler: SeatSampler, rows: int) -> None:
+    def __init__(self, lm: LMModel, sampler: SeatSampler, rows: int, laps: Laps[Any]) -> None:
         super().__init__(
             lm,
             use_sampling=False,
@@ -73,7 +77,7 @@ class SeatLMGen(LMGen):
             on_text_logits_hook=self._keep,
             on_text_hook=self._choose,
         )
-        self._sampler = sampler
+        self._sampler, self._laps = sampler, laps
         self._depth = depth.Depth(lm, rows) if depth.fits(lm) else None
         self._temporal = temporal.Temporal(lm) if temporal.fits(lm) else None
         self._logits = torch.empty(0)
@@ -91,6 +95,7 @@ class SeatLMGen(LMGen):
     def _choose(self, token: torch.Tensor) -> None:  # [B], replaced in place
         token.copy_(self._sampler.text(self._logits))
         self.last_text = token
+        self._laps.end("temporal")
 
     def depformer_step(self, text_token: torch.Tensor, transformer_out: torch.Tensor) -> torch.Tensor:
         """[B], [B, 1, dim] -> audio tokens [B, dep_q]."""
@@ -117,7 +122,14 @@ class SeatLMGen(LMGen):
 class Model:
     """Mimi and Moshi for B rows. Not thread-safe: one thread makes it and steps it."""
 
-    def __init__(self, mimi: MimiModel, lm: LMModel, rows: int, defaults: Defaults) -> None:
+    def __init__(
+        self,
+        mimi: MimiModel,
+        lm: LMModel,
+        rows: int,
+        defaults: Defaults,
+        now: Callable[[], float] = time.perf_counter,  # seconds; a GPU times itself
+    ) -> None:
         """Both parts on one device. Raises ValueError when they are not a dialogue model at our frame rate."""
         _check(mimi, lm)
         self.rows, self.device = rows, lm.device
@@ -125,7 +137,8 @@ class Model:
         self.cardinality = lm.card
         self._mimi = faster(mimi)
         self._sampler = SeatSampler(rows, defaults, max(lm.card, lm.text_card), self.device)
-        self._gen = SeatLMGen(lm.eval(), self._sampler, rows)
+        self._laps = _laps(self.device, now)
+        self._gen = SeatLMGen(lm.eval(), self._sampler, rows, self._laps)
         self._age = np.zeros(rows, np.int64)  # ticks stepped since the row's session began
         with torch.no_grad():
             quiet = mimi.encode(torch.zeros(1, 1, FRAME_SAMPLES, device=self.device))
@@ -167,13 +180,18 @@ class Model:
     def step(self, heard: Heard) -> Said:
         """Advance the active rows by one tick; the others keep their state."""
         with no_compile() if self.device.type == "cpu" else nullcontext():
+            self._laps.begin()
             self._begin(heard.first)
             active = self._tensor(heard.active)
             codes = self._encode(heard)
+            self._laps.end("encode")
             text, spoken = self._generate(codes, active, self._tensor(self._age >= self._gen.max_delay))
+            self._laps.end("depth")
             pcm = self._decode(spoken, heard)
+            self._laps.end("decode")
             self._age += heard.active
-            return Said(pcm, spoken.cpu().numpy(), text.cpu().numpy())
+            said = pcm, spoken.cpu().numpy(), text.cpu().numpy()  # waits for a GPU, whose marks can be read then
+            return Said(*said, self._laps.ms())
 
     def _begin(self, first: np.ndarray) -> None:
         if not first.any():
@@ -215,6 +233,19 @@ class Model:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+def _laps(device: torch.device, now: Callable[[], float]) -> Laps[Any]:
+    """The device's own clock where it works on its own, else `now`, in seconds."""
+    if device.type == "cuda":
+        return Laps(_mark, torch.cuda.Event.elapsed_time)
+    return Laps(now, lambda begin, end: (end - begin) * 1000)
+
+
+def _mark() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
 
 
 def use_threads(threads: int) -> None:

@@ -33,7 +33,15 @@ def asked(query: Mapping[str, str], medium: Literal["pcm", "codes"]) -> SessionC
         language=query.get("language", ""),
         medium=medium,
         sampling=Sampling(**_sampling(query)),
+        timings=_yes(query, "timings"),
     )
+
+
+def _yes(query: Mapping[str, str], name: str) -> bool:
+    given = query.get(name) or "false"
+    if given not in ("true", "false"):
+        raise BadMessage(f"{name} must be true or false, got {given!r}")
+    return given == "true"
 
 
 def _sampling(query: Mapping[str, str]) -> dict[str, Any]:

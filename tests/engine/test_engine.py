@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from duplex.engine.engine import Engine
 from duplex.engine.model import Heard, Said
 from duplex.engine.seats import Seats
 from duplex.frame import Frame, silence
-from duplex.session import AtCapacity, Sampling
+from duplex.session import AtCapacity, Sampling, Took
 
 
 class CountingModel:
@@ -104,6 +105,17 @@ def test_deadlines_are_counted_on_the_clock_it_was_given(model):
     seen = engine.deadlines()
     assert (seen.steps, seen.missed) == (2, 1)
     assert seen.p50_ms == pytest.approx(75.0)
+
+
+def test_who_asks_is_told_how_long_he_waited_and_what_the_step_took(model):
+    step = model.step
+    model.step = lambda heard: replace(step(heard), took_ms={"encode": 5.0, "depth": 12.5})
+    times = iter([0.0, 0.03, 0.08, 1.0, 1.02])  # posted, begun 30 ms later, done; the second is not timed
+    engine = Engine(lambda: model, now=lambda: next(times))
+    took = engine.post(0, silence(0), Sampling(), timed=True).result(5).took
+    assert took == Took(queue_ms=30.0, encode_ms=5.0, depth_ms=12.5) and took.decode_ms is None
+    assert engine.post(0, silence(1)).result(5).took is None
+    engine.close()
 
 
 def test_what_loading_raises_is_raised_to_the_caller():

@@ -13,7 +13,7 @@ from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
 from duplex.config import ConfigError
 from duplex.frame import Frame, silence
-from duplex.session import Sampling, SessionConfig
+from duplex.session import Sampling, SessionConfig, Took
 from tests.engine.conftest import signal
 
 SEEDED = Sampling(text_seed=3, audio_seed=4)
@@ -65,6 +65,20 @@ async def test_a_seeded_session_repeats_itself_and_another_seed_does_not(agent):
     first = await run(1)
     assert await run(1) == first
     assert await run(2) != first
+
+
+@pytest.mark.parametrize("medium", ["pcm", "codes"])
+async def test_a_session_that_asks_is_told_where_every_tick_went(agent, medium):
+    session = await agent.open(SessionConfig(medium=medium, timings=True))
+    for t in range(3):
+        heard = silence(t) if medium == "pcm" else Frame(t, codes=np.zeros(4, np.int64))
+        (took,) = (await session.step(heard)).events
+        assert isinstance(took, Took) and took.queue_ms >= 0
+        assert min(took.encode_ms, took.decode_ms) >= 0 and min(took.temporal_ms, took.depth_ms) > 0
+    await session.close()
+    unasked = await agent.open(SessionConfig(medium="codes"))
+    assert (await unasked.step(Frame(0, codes=np.zeros(4, np.int64)))).events == ()
+    await unasked.close()
 
 
 async def test_a_closed_session_cannot_step(agent):

@@ -32,6 +32,11 @@ def test_nothing_asked_means_the_checkpoints_own():
     )
 
 
+def test_timings_are_told_on_request():
+    assert asked({"timings": "true"}, "pcm") == SessionConfig(timings=True)
+    assert not asked({"timings": "false"}, "pcm").timings and not asked({"timings": ""}, "pcm").timings
+
+
 def test_persona_and_voice_under_both_names():
     own = asked({"persona": "a pirate", "voice": "NATF0", "language": "en"}, "pcm")
     nvidia = asked({"text_prompt": "a pirate", "voice_prompt": "NATF0"}, "pcm")
@@ -52,6 +57,7 @@ def test_persona_and_voice_under_both_names():
         ("audio_seed", "-1", "audio_seed must be 0 to 9223372036854775807, got -1"),
         ("pad_mult", "11", "pad_mult must be -10.0 to 10.0, got 11.0"),
         ("repetition_penalty", "0", "repetition_penalty must be 0.1 to 10.0, got 0.0"),
+        ("timings", "1", "timings must be true or false, got '1'"),
         ("repetition_penalty_context", "201", "repetition_penalty_context must be 0 to 200, got 201"),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from duplex.agents.cascade.mouth import Phrase
 from duplex.agents.cascade.phrases import Phrases
 from duplex.agents.cascade.stt import Transcriber
 from duplex.agents.cascade.tts import Speaker
-from duplex.session import Failed
+from duplex.agents.cascade.vad import EAR_HZ
+from duplex.frame import SAMPLE_RATE
+from duplex.session import Failed, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,12 @@ class Answer:
     memory: Memory  # a copy: the session's own learns of the user's words when the answer is released
     max_sentences: int
     stage: str = "stt"
+    work: Work = field(default_factory=Work)  # what went into it so far
 
     async def to_speech(self, pcm: np.ndarray, wanted: asyncio.Event) -> AsyncGenerator[Step, None]:
         """Transcribe float32 [n] at 16 kHz; once `wanted`, answer it."""
         self.stage = "stt"
+        self._count(heard_ms=len(pcm) * 1000 / EAR_HZ)
         try:
             text = await self.stt.transcribe(pcm)
         except Exception as error:
@@ -80,16 +84,18 @@ class Answer:
         phrases = Phrases(most=len(text))
         try:
             for phrase in [*phrases.push(text), *phrases.flush()]:
-                yield await self._voiced(phrase)
+                yield await self._voiced(phrase, pieces=0)
         except Exception as error:
             yield _failed(self.stage, error)
 
     async def _reply(self, text: str) -> AsyncGenerator[Step, None]:
         phrases = Phrases(self.max_sentences)
         reached: set[str] = set()
+        voiced = 0  # pieces
         self.memory.hear(text)
         async with aclosing(self.llm.reply(self.memory.messages())) as pieces:
             async for piece in _then_end(pieces):
+                self._count(pieces=piece is not None)
                 if "llm_first_token" not in reached:
                     reached.add("llm_first_token")
                     yield Reached("llm_first_token")
@@ -97,15 +103,21 @@ class Answer:
                     if "first_sentence" not in reached:
                         reached.add("first_sentence")
                         yield Reached("first_sentence")
-                    yield await self._voiced(phrase)
+                    since, voiced = voiced, self.work.pieces
+                    yield await self._voiced(phrase, pieces=voiced - since)
                 if phrases.done:
                     return
 
-    async def _voiced(self, text: str) -> Phrase:
+    async def _voiced(self, text: str, pieces: int) -> Phrase:
         self.stage = "tts"
-        phrase = Phrase(text, await self.tts.speak(text, self.voice))
+        self._count(letters=len(text))
+        pcm = await self.tts.speak(text, self.voice)
+        self._count(voiced_ms=len(pcm) * 1000 / SAMPLE_RATE)
         self.stage = "llm"
-        return phrase
+        return Phrase(text, pcm, pieces)
+
+    def _count(self, **more: float) -> None:
+        self.work = replace(self.work, **{name: getattr(self.work, name) + n for name, n in more.items()})
 
 
 async def _then_end(pieces: AsyncIterator[str]) -> AsyncGenerator[str | None, None]:

@@ -18,6 +18,7 @@ class Phrase:
 
     text: str
     pcm: np.ndarray  # float32 [n] at 24 kHz
+    pieces: int = 0  # of the language model's stream that it is made of
 
 
 class Mouth:
@@ -50,8 +51,9 @@ class Mouth:
         self._words = deque((at - FRAME_SAMPLES, word) for at, word in self._words)
         return np.pad(pcm, (0, FRAME_SAMPLES - len(pcm))), text
 
-    def hush(self) -> None:
-        """Fall silent within the next tick, without a click."""
-        rest = self._pcm[:_FADE_SAMPLES]
+    def hush(self) -> int:
+        """Fall silent within the next tick, without a click; returns how many samples will never sound."""
+        whole, rest = self._pcm, self._pcm[:_FADE_SAMPLES]
         self._pcm = rest * np.linspace(1, 0, len(rest), dtype=np.float32)
         self._words.clear()
+        return len(whole) - len(rest)

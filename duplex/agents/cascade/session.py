@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from duplex.agents.cascade.config import CascadeConfig
 from duplex.agents.cascade.due import Due, Ready, in_thread
 from duplex.agents.cascade.memory import Memory
 from duplex.agents.cascade.mouth import Mouth, Phrase
+from duplex.agents.cascade.reply import Reply
 from duplex.agents.cascade.vad import Ear
 from duplex.frame import FRAME_MS, PLAYOUT_LAG, SAMPLE_RATE, Event, Frame
 from duplex.session import (
@@ -34,20 +34,6 @@ from duplex.session import (
 from duplex.turns import Edge
 
 _AUDIBLE = 10 ** (-50 / 20)  # full scale 1.0
-
-
-@dataclass
-class Reply:
-    """An answer on the clock."""
-
-    answer: Answer
-    due: Due[Step]
-    covers: int = 0  # the sample up to which the user's speech went into it
-    spoken_until: int | None = None  # where the user's speech ended, once that is certain; None: nobody spoke
-    wanted: asyncio.Event = field(default_factory=asyncio.Event)
-    progress: int = 0  # the tick in which it last brought something
-    heard: str = ""  # what of it has been voiced
-    voiced: bool = False  # its first phrase was released
 
 
 class CascadeSession:
@@ -72,7 +58,7 @@ class CascadeSession:
         self._notes: list[Note] = []
         self._guess: Reply | None = None  # begun while the user may still go on
         self._reply: Reply | None = None  # the one that is being given
-        self._stopping: list[Due[Step]] = []  # cancelled, but perhaps still at work
+        self._stopping: list[Reply] = []  # cancelled, but perhaps still at work
         self._events: list[Event] = []
         self._open = True
 
@@ -80,11 +66,11 @@ class CascadeSession:
         self._ticks.check(heard)
         assert heard.pcm is not None
         self._t, self._events = heard.t, []
+        await self._settle()
         for edge in await in_thread(self._hearing, self._ear.hear, heard.pcm):
             await self._turn(edge)
-        self._speculate()
-        self._take_notes()
-        await self._settle()
+        await self._speculate()
+        await self._take_notes()
         await self._release()
         pcm, text = self._voice()
         return Frame(heard.t, pcm, text=text, events=tuple(self._events))
@@ -99,9 +85,10 @@ class CascadeSession:
         if not self._open:
             return
         self._open = False
-        self._hush()
-        self._drop_guess()
-        await asyncio.gather(*(due.close() for due in self._stopping))
+        for reply in (self._reply, self._guess):
+            if reply:
+                self._stop(reply, "unused")
+        await asyncio.gather(*(reply.due.close() for reply in self._stopping))
         self._leave()
 
     # --- the user's turn --------------------------------------------------------------------------------------------
@@ -109,15 +96,15 @@ class CascadeSession:
     async def _turn(self, edge: Edge) -> None:
         if edge.kind == "began":
             self._events.append(SpeechStarted(edge.sample))
-            self._hush()
+            await self._hush()
         else:
             self._events.append(SpeechStopped(edge.sample))
             await self._commit(edge.sample)
 
-    def _speculate(self) -> None:
+    async def _speculate(self) -> None:
         """Begin to answer in a pause that may turn out to be the end; start over when it does not."""
         if self._guess and self._guess.covers != self._ear.voiced_until:
-            self._drop_guess()
+            await self._drop_guess()
         paused = self._ear.speaking and self._ear.quiet_ms >= self._config.speculate_after_ms
         if paused and not self._guess and self._config.speculate != "no":
             self._guess = self._answer_turn()
@@ -125,10 +112,10 @@ class CascadeSession:
     async def _commit(self, sample: int) -> None:
         """The user's turn is over: from here on the answer is wanted."""
         if self._guess and self._guess.covers != self._ear.voiced_until:
-            self._drop_guess()
+            await self._drop_guess()
         reply, self._guess = self._guess or self._answer_turn(), None
         await reply.due.pace(self._t)  # what comes after `wanted` must not begin before this tick
-        self._give(reply)
+        await self._give(reply)
         reply.spoken_until = sample
         reply.wanted.set()
         self._hop("endpoint", (self._t + 1) * FRAME_MS)
@@ -141,52 +128,61 @@ class CascadeSession:
         reply.covers, reply.wanted = self._ear.voiced_until, wanted
         return reply
 
-    def _take_notes(self) -> None:
+    async def _take_notes(self) -> None:
         notes, self._notes = self._notes, []
         if notes:
-            self._drop_guess()  # it knows nothing of them
+            await self._drop_guess()  # it knows nothing of them
         for note in notes:
             answer = self._new_answer(self._memory.copy())
             if isinstance(note, Instruct):
                 self._memory.persona = note.persona or self._config.persona
             elif isinstance(note, TypedText):
-                self._give(self._begin(answer, answer.to_text(note.text)))
+                await self._give(self._begin(answer, answer.to_text(note.text)))
                 self._memory.hear(note.text)
             elif isinstance(note, Say):
-                self._give(self._begin(answer, answer.aloud(note.text)))
+                await self._give(self._begin(answer, answer.aloud(note.text)))
 
     # --- the answer -------------------------------------------------------------------------------------------------
 
     def _begin(self, answer: Answer, steps: AsyncGenerator[Step, None]) -> Reply:
         return Reply(answer, Due(steps, self._t, self._now), progress=self._t)
 
-    def _give(self, reply: Reply) -> None:
-        self._hush()
+    async def _give(self, reply: Reply) -> None:
+        await self._hush()
         self._reply, reply.progress = reply, self._t
 
-    def _hush(self) -> None:
+    async def _hush(self) -> None:
         """Stop speaking and answering: the user's turn comes first."""
+        silenced_samples = self._mouth.hush()
         if reply := self._reply:
+            await reply.due.pace(self._t)
             if reply.heard:
                 self._events.append(Interrupted(reply.heard.strip()))
-            self._stop(reply)
+            reply.silenced_samples = silenced_samples
+            self._stop(reply, "interrupted")
             self._reply = None
-        self._mouth.hush()
 
-    def _drop_guess(self) -> None:
-        if self._guess:
-            self._stop(self._guess)
+    async def _drop_guess(self) -> None:
+        if guess := self._guess:
+            await guess.due.pace(self._t)
+            self._stop(guess, "unused")
             self._guess = None
 
-    def _stop(self, reply: Reply) -> None:
+    def _stop(self, reply: Reply, why: str) -> None:
+        """Its work must have been paced up to this tick: what it has made by now belongs to its account."""
+        reply.why = why
         reply.due.cancel()
-        self._stopping.append(reply.due)
+        self._stopping.append(reply)
 
     async def _settle(self) -> None:
-        """Cancelled work that has not stopped yet is still work in flight."""
-        for due in self._stopping:
-            await due.pace(self._t)
-        self._stopping = [due for due in self._stopping if not due.finished]
+        """Cancelled work that has not stopped yet is still work in flight. What stops in a tick is told in the next."""
+        stopping, self._stopping = self._stopping, []
+        for reply in stopping:
+            await reply.due.pace(self._t)
+            if reply.due.finished:
+                self._events += [*reply.made(), *reply.wasted()]
+            else:
+                self._stopping.append(reply)
 
     async def _release(self) -> None:
         """Take what the answer has ready in this tick."""
@@ -197,15 +193,19 @@ class CascadeSession:
             self._apply(reply, ready)
         waited_ms = (self._t - reply.progress) * FRAME_MS
         if reply.due.finished:
-            self._reply = reply if self._mouth.speaking else None
+            self._events += reply.made()
+            if not self._mouth.speaking:
+                self._events += reply.wasted()
+                self._reply = None
         elif waited_ms >= self._config.patience_ms:
             self._events.append(Failed(reply.answer.stage, f"nothing for {waited_ms / 1000:g} s"))
-            self._stop(reply)
+            self._stop(reply, "failed")
             self._reply = None
 
     def _apply(self, reply: Reply, ready: Ready[Step]) -> None:
         step, at_ms = ready.item, (reply.due.began + 1) * FRAME_MS + ready.ms
         if isinstance(step, Understood):
+            reply.understood = True
             self._hop("stt", at_ms)
             if step.text:
                 self._events.append(Transcript(step.text))
@@ -213,16 +213,17 @@ class CascadeSession:
         elif isinstance(step, Reached):
             self._hop(step.stage, at_ms)
         elif isinstance(step, Failed):
+            reply.why = "failed"
             self._events.append(step)
         elif len(step.pcm):
             self._voice_phrase(reply, step, at_ms)
 
     def _voice_phrase(self, reply: Reply, phrase: Phrase, at_ms: float) -> None:
-        if not reply.voiced:
-            reply.voiced = True
+        if not reply.phrases:
             silent_ms = int(np.argmax(np.abs(phrase.pcm) > _AUDIBLE)) * 1000 / SAMPLE_RATE
             self._hop("tts_first_chunk", at_ms)
             self._hop("release", (self._t + PLAYOUT_LAG) * FRAME_MS + silent_ms)
+        reply.phrases.append(phrase)
         self._mouth.add(phrase)
 
     def _hop(self, stage: str, at_ms: float) -> None:
