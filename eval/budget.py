@@ -146,6 +146,11 @@ def played_efficiency(generated: float, played: float) -> float | None:
     return played / generated if generated else None
 
 
+def characters(talk: Talk) -> float:
+    """Of the agent's words, for a synthesiser; whoever makes no more than is heard."""
+    return talk.minutes * talk.agent_share * talk.words_per_minute * talk.characters_per_word
+
+
 # --- money ------------------------------------------------------------------------------------------------------------
 
 
@@ -207,5 +212,5 @@ def _cascade_usd(prices: Prices, talk: Talk) -> float | None:
     """Transcriber and synthesiser, without the language model between them."""
     if prices.user_minute is None or prices.million_characters is None:
         return None
-    characters = talk.minutes * talk.agent_share * talk.words_per_minute * talk.characters_per_word
-    return talk.minutes * talk.user_share * prices.user_minute + characters * prices.million_characters / 1e6
+    letters = characters(talk)
+    return talk.minutes * talk.user_share * prices.user_minute + letters * prices.million_characters / 1e6
