@@ -92,6 +92,7 @@ def _meta(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _score(args: argparse.Namespace) -> int:
+    from eval import ledger_table
     from eval.score import score
 
     transcribe = None
@@ -104,6 +105,8 @@ def _score(args: argparse.Namespace) -> int:
     _print_table(table.METRIC_HEAD, table.metric_rows(judged["metrics"]), table.METRIC_NOTE)
     for why, times in judged["void"].items():
         console.print(f"void, {why}: {times}", style="dim")
+    for cells in ledger_table.tables(judged["ledger"]):
+        _print_table(cells.head, cells.rows, "\n".join(cells.notes))
     broken = judged["broken"] + (_fdb_compat(args, judged)["broken"] if args.fdb_compat or args.fdb_words else [])
     _print_refused("not judged", [f"{one['recording']}: {one['why']}" for one in broken])
     return 1 if broken else 0
