@@ -51,3 +51,17 @@ METRICS: Mapping[str, Metric] = {
     "deadline_miss_rate": Metric("share of ticks", "down", 1, mean, "Ticks over 80 ms"),
     "tokens_per_min": Metric("codes and text, both sides", "none", 1, mean, "Tokens a minute"),
 }
+
+
+# As a page shows them.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Answers": ("response_latency_ms", "ttfat_ms", "ttf_decision_ms", "response_rate", "answer_accuracy"),
+    "Interrupted": ("stop_latency_ms", "yield_rate", "post_interrupt_latency_ms"),
+    "Not meant for it": ("false_stop_rate", "resume_rate", "false_answer_rate", "unprompted_speech_rate"),
+    "Whose turn": (
+        *("premature_takeover_rate", "agent_interruption_rate", "backchannels_per_min", "backchannel_timing_ms"),
+        *("overlap_s_per_min", "eva_turn_score"),
+    ),
+    "Speech": ("agent_wer", "dnsmos_ovrl"),
+    "Machine": ("deadline_miss_rate", "tokens_per_min"),
+}

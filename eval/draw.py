@@ -1,154 +1,107 @@
-"""Inline SVG: the two lanes of one conversation, and latencies as dots. Knows recordings and numbers, not the page."""
+"""The two lanes of one conversation: what sounds when, and how the agent met what the user did."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from html import escape
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from duplex.frame import SAMPLE_RATE
 from duplex.recording import Recording
-from duplex.turns import speech_spans
-from eval.scenario import Facts
-from eval.score import Score
+from eval import instrument
+from eval.svg import WIDTH, Axis, grid, line, rect, rule, svg, text, title
 
 LABELS = 20  # seconds that are labelled, at most
-WIDTH = 1080  # of every drawing, in its own units
-LANE, GAP = 46, 18  # heights; the gap holds the label
-ROW = 34
-BIN_SAMPLES = 480  # 20 ms a point
+LANE, GAP, TOP = 46, 18, 14  # heights; gap and top hold labels
+BIN_SAMPLES = 480  # 20 ms a point, at most POINTS of them
+POINTS = 700
 FULL = 0.4  # amplitude that fills a lane
 HOP_FILLS = ("#475569", "#94a3b8", "#cbd5e1")
+_USER, _AGENT = TOP, TOP + LANE + GAP  # where the lanes begin
+_BOTTOM = _AGENT + LANE
 
 
-class Axis(NamedTuple):
-    """Values from `low` to `high`, across [left, right]."""
+def lanes(
+    recording: Recording, met: Sequence[Mapping[str, Any]], label: str, seconds: float, hops: Mapping[str, float] = {}
+) -> str:
+    """User lane above, agent lane below, on an axis of `seconds`.
 
-    low: float
-    high: float
-    left: float
-    right: float
-
-    def x(self, value: float) -> float:
-        return round(self.left + (value - self.low) * (self.right - self.left) / (self.high - self.low), 1)
-
-
-def lanes(recording: Recording, facts: Facts, score: Score, label: str, seconds: float) -> str:
-    """User lane above, agent lane below, on an axis of `seconds`."""
-    axis, bottom = Axis(0, seconds, 80, WIDTH - 10), 2 * LANE + GAP
+    `met`: fields of `eval.measure.Met`; `hops`: stages of the first answer, ms since the user's end.
+    """
+    axis = Axis(0, seconds, 80, WIDTH - 10)
     step = max(1, -(-int(seconds) // LABELS))
-    parts = [_grid(axis, range(0, int(seconds) + 1, step), bottom, "s")]
-    parts += _lane("user", "user", recording.user, 0, axis)
-    parts += _lane(label, "agent", recording.agent, LANE + GAP, axis)
-    user_end = facts.user_end_sample / SAMPLE_RATE
-    parts.append(_line("user-end", axis.x(user_end), 0, bottom))
-    if score.onset_sample is not None:
-        parts += _wait(user_end, score.onset_sample / SAMPLE_RATE, axis)
-    parts += _hops(score.hops, user_end, axis, bottom)
-    parts.append(_line("playhead", axis.left, 0, bottom))
+    parts = [grid(axis, range(0, int(seconds) + 1, step), _BOTTOM, "s")]
+    parts += _lane("user", "user", recording.user, _USER, axis)
+    parts += _lane(label, "agent", recording.agent, _AGENT, axis)
+    parts += [part for event in met for part in _event(event, axis)]
+    if hops and met:
+        parts += _hops(hops, met[0]["end"] / SAMPLE_RATE, axis)
+    parts.append(line("playhead", axis.left, 0, _BOTTOM))
     per_second = (axis.right - axis.left) / seconds
-    return _svg(parts, bottom, f'class="lanes" data-per-second="{per_second:.2f}"', f"{label}: {facts.text}")
-
-
-class DotRow(NamedTuple):
-    """One line of the latency picture."""
-
-    label: str
-    kind: str  # css class
-    values_ms: Sequence[float | None]  # None: missing
-
-
-def dots(rows: Sequence[DotRow]) -> str:
-    """A dot for each latency, a bar at each p50, the missing counted."""
-    values = [v for row in rows for v in row.values_ms if v is not None]
-    low = math.floor(min([0.0, *values]) / 250) * 250
-    high = math.ceil(max([500.0, *values]) / 250) * 250
-    axis = Axis(low, high, 170, WIDTH - 130)
-    step = 250 if high - low <= 3000 else 1000
-    parts = [_grid(axis, range(low, high + 1, step), ROW * len(rows), "ms")]
-    for i, row in enumerate(rows):
-        parts += _dot_row(row, i * ROW + ROW // 2, axis)
-    return _svg(parts, ROW * len(rows), 'class="dots"', "response latencies")
-
-
-def _dot_row(row: DotRow, y: int, axis: Axis) -> list[str]:
-    present, n = [v for v in row.values_ms if v is not None], len(row.values_ms)
-    missing = f", {n - len(present)} missing" if len(present) < n else ""
-    parts = [_text("", 0, y + 4, row.label), _text("quiet right", WIDTH, y + 4, f"n = {n}{missing}")]
-    for i, v in enumerate(present):
-        middle = y + (i % 3 - 1) * 5  # so that equal values stay countable
-        dot = f'class="{row.kind}" cx="{axis.x(v)}" cy="{middle}" r="4.5"'
-        parts.append(f"<circle {dot}>{_title(f'{v:.0f} ms')}</circle>")
-    if present:
-        parts.append(_line("median", axis.x(float(np.median(present))), y - 13, y + 13))
-    return parts
+    return svg(parts, _BOTTOM, f'class="lanes" data-per-second="{per_second:.2f}"', f"{label}: two lanes")
 
 
 def _lane(name: str, kind: str, pcm: np.ndarray, top: int, axis: Axis) -> list[str]:
     middle = top + LANE // 2
-    spans = [(s.begin / SAMPLE_RATE, s.end / SAMPLE_RATE) for s in speech_spans(pcm)]
-    shades = [_rect(f"span {kind}", begin, end, top, LANE, axis) for begin, end in spans]
-    rule = f'<line class="grid" x1="{axis.left}" x2="{axis.right}" y1="{middle}" y2="{middle}"/>'
+    spans = [(s.begin / SAMPLE_RATE, s.end / SAMPLE_RATE) for s in instrument.speech(pcm)]
+    shades = [rect(f"span {kind}", begin, end, top, LANE, axis) for begin, end in spans]
     wave = f'<path class="wave {kind}" d="{_envelope(pcm, middle, axis)}"/>'
-    return [_text("", 0, middle + 4, name), *shades, rule, wave]
+    return [text("", 0, middle + 4, name), *shades, rule("grid", axis.left, axis.right, middle), wave]
 
 
 def _envelope(pcm: np.ndarray, middle: float, axis: Axis) -> str:
     """The peak of every bin, mirrored: one closed path."""
-    bins = pcm[: len(pcm) // BIN_SAMPLES * BIN_SAMPLES].reshape(-1, BIN_SAMPLES)
+    size = max(BIN_SAMPLES, -(-len(pcm) // POINTS))
+    bins = pcm[: len(pcm) // size * size].reshape(-1, size)
     heights = np.minimum(np.abs(bins).max(axis=1, initial=0) / FULL, 1) * LANE / 2
-    points = [(axis.x(i * BIN_SAMPLES / SAMPLE_RATE), h) for i, h in enumerate(heights)]
-    upper = [f"{x},{middle - h:.1f}" for x, h in points]
-    lower = [f"{x},{middle + h:.1f}" for x, h in reversed(points)]
+    points = [(axis.x(i * size / SAMPLE_RATE), h) for i, h in enumerate(heights)]
+    upper = [f"{x},{middle - h:.0f}" for x, h in points]
+    lower = [f"{x},{middle + h:.0f}" for x, h in reversed(points)]
     return f"M{' '.join(upper + lower)}Z" if points else ""
+
+
+def _event(event: Mapping[str, Any], axis: Axis) -> list[str]:
+    """One thing that the user did, the agent's answer and its stop."""
+    begin, end = (event[key] / SAMPLE_RATE for key in ("begin", "end"))
+    parts = []
+    if event["kind"] == "question":
+        parts.append(line("user-end", axis.x(end), _USER, _BOTTOM))
+    else:
+        parts += [
+            line("user-begin", axis.x(begin), _USER, _BOTTOM),
+            text("kind", axis.x(begin), TOP - 4, event["kind"]),
+        ]
+    if event["stop"] is not None:
+        parts += _stop(event, begin, event["stop"] / SAMPLE_RATE, axis)
+    if event["answer"] is not None:
+        parts += _wait(end, event["answer"] / SAMPLE_RATE, axis)
+    return parts
+
+
+def _stop(event: Mapping[str, Any], begin: float, stop: float, axis: Axis) -> list[str]:
+    """From where the user began to where the agent fell silent: right for an interruption, wrong for all else."""
+    kind = "yielded" if event["kind"] == "interruption" else "gave-way"
+    words = f"stop {(stop - begin) * 1000:.0f} ms"
+    return [rect(kind, begin, stop, _BOTTOM - 8, 8, axis), text("label right", axis.x(stop), _AGENT - 4, words)]
 
 
 def _wait(user_end: float, onset: float, axis: Axis) -> list[str]:
     """The time between the user's end and the answer: a gap, or an overlap where it is negative."""
-    ms, top, x = (onset - user_end) * 1000, LANE + GAP, axis.x(onset)
+    ms, x = (onset - user_end) * 1000, axis.x(onset)
     return [
-        _rect("overlap" if ms < 0 else "gap", min(user_end, onset), max(user_end, onset), top, LANE, axis),
-        _line("onset", x, top, top + LANE),
-        _text("label", x, top - 4, f"{ms:+.0f} ms"),
+        rect("overlap" if ms < 0 else "gap", min(user_end, onset), max(user_end, onset), _AGENT, LANE, axis),
+        line("onset", x, _AGENT, _BOTTOM),
+        text("label", x + 2, _AGENT - 4, f"{ms:+.0f} ms"),
     ]
 
 
-def _hops(hops: Mapping[str, float], user_end: float, axis: Axis, bottom: int) -> list[str]:
+def _hops(hops: Mapping[str, float], user_end: float, axis: Axis) -> list[str]:
     """When each stage was done, in order of time, as a thin bar on the axis."""
     parts, before = [], 0.0
     for i, (stage, ms) in enumerate(hops.items()):
         fill = f'fill="{HOP_FILLS[i % len(HOP_FILLS)]}"'
-        leg = _rect("hop", user_end + before / 1000, user_end + ms / 1000, bottom - 5, 5, axis, fill)
-        parts.append(f"<g>{leg}{_title(f'{stage}: {ms:.0f} ms')}</g>")
+        leg = rect("hop", user_end + before / 1000, user_end + ms / 1000, _BOTTOM - 5, 5, axis, fill)
+        parts.append(f"<g>{leg}{title(f'{stage}: {ms:.0f} ms')}</g>")
         before = ms
     return parts
-
-
-def _grid(axis: Axis, marks: Sequence[int], bottom: int, unit: str) -> str:
-    lines = [_line("grid", axis.x(m), 0, bottom) for m in marks]
-    return "".join(lines + [_text("quiet middle", axis.x(m), bottom + 15, f"{m} {unit}") for m in marks])
-
-
-def _rect(kind: str, begin: float, end: float, top: int, height: int, axis: Axis, more: str = "") -> str:
-    width = round(axis.x(end) - axis.x(begin), 1)
-    return f'<rect class="{kind}" x="{axis.x(begin)}" y="{top}" width="{width}" height="{height}" {more}/>'
-
-
-def _line(kind: str, x: float, top: float, bottom: float) -> str:
-    return f'<line class="{kind}" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>'
-
-
-def _text(kind: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{kind}" x="{x}" y="{y}">{escape(text)}</text>'
-
-
-def _title(text: str) -> str:
-    return f"<title>{escape(text)}</title>"
-
-
-def _svg(parts: Sequence[str], bottom: int, attributes: str, label: str) -> str:
-    box = f'viewBox="0 -2 {WIDTH} {bottom + 22}"'
-    return f'<svg {box} role="img" aria-label="{escape(label)}" {attributes}>{"".join(parts)}</svg>'

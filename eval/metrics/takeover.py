@@ -9,6 +9,7 @@ lasts longer than 1 s takes the turn, a shorter one that the user talks over is 
   the rate may exceed 1. Down.
 - `backchannels`: events, and per minute of the user's turns, pauses included; and when: from the last sound of the user
   before the agent begins, ms, 0 where it begins into that sound.
+  An answer into a pause that gives way within 1 s looks the same from outside, so both counts are upper bounds.
 - `unprompted`: an episode that begins while nobody has said anything to the agent. Events per minute. Down.
 
 Source: sustained episodes after HiPLEX (arXiv 2610.07727), the 500 ms from FD-Bench's early interrupts (arXiv

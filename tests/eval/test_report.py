@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -14,15 +15,20 @@ import pytest
 from by_hand import facts, hand_made
 
 from duplex.config import ConfigError
+from duplex.frame import SAMPLE_RATE
 from duplex.session import Hop
+from eval import page
 from eval.__main__ import main
 from eval.catalogue import METRICS
-from eval.draw import Axis, DotRow, dots
+from eval.charts import Curve, DotRow, dots, still_talking
 from eval.report import compare
+from eval.scenario import Event
 from eval.score import score
+from eval.svg import Axis
 from eval.table import HEAD, markdown, rows
 
 EVIL = '<script>alert("x")</script> & "more"'
+DRAWINGS = 4 + 2 + 1  # lanes; dots of two latencies; the waterfall
 MADE = {"command": "python -m eval compare", "date": "today"}
 
 
@@ -80,19 +86,19 @@ class Page(HTMLParser):
 def test_page_stands_alone_and_shows_everything(folders: list[Path], tmp_path: Path) -> None:
     compare(folders, tmp_path / "out", MADE)
     text = (tmp_path / "out" / "report.html").read_text()
-    page = Page(text)
-    assert page.tags.count("section") == 2 and page.tags.count("audio") == 4 and page.tags.count("svg") == 5
-    assert page.tags.count("script") == 1  # ours; the agent's words are text
-    assert all(load.startswith("data:audio/ogg;base64,T2dnUw") or load.endswith(".wav") for load in page.loads)
-    assert all((tmp_path / "out" / load).exists() for load in page.loads if load.endswith(".wav"))
-    assert "gave no answer" in text and "1000 ms after" in text and "endpoint" in text
+    shown = Page(text)
+    assert shown.tags.count("section") == 2 and shown.tags.count("audio") == 4 and shown.tags.count("svg") == DRAWINGS
+    assert shown.tags.count("script") == 1  # ours; the agent's words are text
+    assert all(load.startswith("data:audio/ogg;base64,T2dnUw") or load.endswith(".wav") for load in shown.loads)
+    assert all((tmp_path / "out" / load).exists() for load in shown.loads if load.endswith(".wav"))
+    assert "gave no answer" in text and re.search(r"answered (999|100\d) ms after", text) and "endpoint" in text
     assert len(text) < 2_000_000
 
 
 def test_every_drawing_is_well_formed(folders: list[Path], tmp_path: Path) -> None:
     compare(folders, tmp_path / "out", MADE)
     drawings = re.findall(r"<svg.*?</svg>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL)
-    assert [ElementTree.fromstring(svg).tag for svg in drawings] == ["svg"] * 5
+    assert [ElementTree.fromstring(svg).tag for svg in drawings] == ["svg"] * DRAWINGS
 
 
 def test_two_folders_of_one_agent_go_by_their_own_names(folders: list[Path], tmp_path: Path) -> None:
@@ -128,3 +134,68 @@ def test_dots_count_every_value() -> None:
     assert len(drawing.findall("circle")) == 2
     assert "n = 3, 1 missing" in {text.text for text in drawing.findall("text")}
     assert Axis(-250, 750, 100, 1100).x(0) == 350
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Path:
+    """Three conversations: the agent stops after 400 ms and answers, goes on, and was not talking."""
+    events = (Event("question", at(0.5), at(1.0), "Tell me."), Event("interruption", at(2.0), at(2.6), "Wait."))
+    known = asdict(facts(events=events))
+    for name, agent in (("i-1", [(1.2, 2.4), (3.1, 4.0)]), ("i-2", [(1.2, 5.5)]), ("i-3", [(3.1, 4.0)])):
+        hand_made(tmp_path / "one" / name, *agent, user=((0.5, 1.0), (2.0, 2.6)), facts=known)
+    score(tmp_path / "one")
+    return tmp_path / "one"
+
+
+def at(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE)
+
+
+def test_the_page_tells_how_each_event_was_met(interrupted: Path, tmp_path: Path) -> None:
+    compare([interrupted], tmp_path / "out", MADE)
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert re.search(
+        r"interruption at 2\.0 s, fell silent after (39|40)\d ms, answered (49|50)\d ms after its end", text
+    )
+    assert "interruption at 2.0 s, went on talking, gave no answer" in text
+    assert "n = 2, 1 went on" in text  # the third was not talking
+
+
+def test_what_would_be_too_much_sound_plays_from_its_file(
+    interrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "EMBEDDED_S", 13.0)  # two conversations of 6 s
+    compare([interrupted], tmp_path / "out", MADE)
+    loads = Page((tmp_path / "out" / "report.html").read_text()).loads
+    assert sum(load.startswith("data:") for load in loads) == 2 and loads.count("../one/i-3.wav") == 2
+
+
+def test_markdown_and_csv_say_the_same(interrupted: Path, tmp_path: Path) -> None:
+    compare([interrupted], tmp_path / "out", MADE)
+    assert (
+        "| Stops within 2 s \u2191 | % of interruptions | 50 (0 to 100), n 2 |"
+        in (tmp_path / "out" / "report.md").read_text()
+    )
+    with (tmp_path / "out" / "metrics.csv").open(newline="") as file:
+        found = {row["metric"]: row for row in csv.DictReader(file)}
+    assert set(found) == set(METRICS)
+    assert (found["yield_rate"]["value"], found["yield_rate"]["n"], found["yield_rate"]["ci95_high"]) == (
+        "0.5",
+        "2",
+        "1.0",
+    )
+    assert found["unprompted_speech_rate"]["value"] == "" and found["stop_latency_ms"]["missing"] == "1"
+
+
+def test_a_reference_is_at_no_distance_from_itself(interrupted: Path, tmp_path: Path) -> None:
+    compare([interrupted], tmp_path / "out", MADE, reference=interrupted)
+    shared = json.loads((tmp_path / "out" / "comparison.json").read_text())["dgslm"]["hand"]
+    assert shared["gap"]["n"] > 0 and shared["gap"]["distance_s"] == 0
+    compare([interrupted], tmp_path / "out", MADE)
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["dgslm"]["hand"]["gap"]["distance_s"] is None
+
+
+def test_who_still_talks_falls_with_every_stop() -> None:
+    drawing = ElementTree.fromstring(still_talking([Curve("a", "agent0", [250.0, None, 750.0, 2500.0])], 2000))
+    (path,) = drawing.findall("path")
+    assert path.attrib["d"].count("V") == 3 and "a: n = 4, 1 went on" in {t.text for t in drawing.findall("text")}
