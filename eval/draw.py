@@ -68,22 +68,17 @@ def _event(event: Mapping[str, Any], axis: Axis) -> list[str]:
     if event["kind"] == "question":
         parts.append(line("user-end", axis.x(end), _USER, _BOTTOM))
     else:
-        parts += [
-            line("user-begin", axis.x(begin), _USER, _BOTTOM),
-            text("kind", axis.x(begin), TOP - 4, event["kind"]),
-        ]
-    if event["stop"] is not None:
-        parts += _stop(event, begin, event["stop"] / SAMPLE_RATE, axis)
+        stopped = (
+            "" if event["stop"] is None else f", stop {(event['stop'] - event['begin']) * 1000 / SAMPLE_RATE:.0f} ms"
+        )
+        parts.append(line("user-begin", axis.x(begin), _USER, _BOTTOM))
+        parts.append(text("kind", axis.x(begin), TOP - 4, event["kind"] + stopped))
+    if event["stop"] is not None:  # right for an interruption, wrong for all else
+        kind = "yielded" if event["kind"] == "interruption" else "gave-way"
+        parts.append(rect(kind, begin, event["stop"] / SAMPLE_RATE, _BOTTOM - 8, 8, axis))
     if event["answer"] is not None:
         parts += _wait(end, event["answer"] / SAMPLE_RATE, axis)
     return parts
-
-
-def _stop(event: Mapping[str, Any], begin: float, stop: float, axis: Axis) -> list[str]:
-    """From where the user began to where the agent fell silent: right for an interruption, wrong for all else."""
-    kind = "yielded" if event["kind"] == "interruption" else "gave-way"
-    words = f"stop {(stop - begin) * 1000:.0f} ms"
-    return [rect(kind, begin, stop, _BOTTOM - 8, 8, axis), text("label right", axis.x(stop), _AGENT - 4, words)]
 
 
 def _wait(user_end: float, onset: float, axis: Axis) -> list[str]:
