@@ -8,9 +8,9 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+import webbrowser
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -18,25 +18,28 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from duplex.agents import FACTORIES, open_agent
 from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
 from duplex.config import ConfigError, from_dict, from_flags
 from duplex.recording import NotARecording
 from duplex.session import AtCapacity, Unsupported
 from eval import table
-from eval.play import described, described_by, in_process, over_wire, record
+from eval.flags import parser
+from eval.here import Run, play, play_in
+from eval.play import described_by, over_wire, record
 from eval.process import ServerFailed
-from eval.provenance import machine, provenance
-from eval.suites import SUITES, scenarios_of
+from eval.provenance import machine
+from eval.scenario import Scenario
+from eval.suites import scenarios_of
 
 console = Console(width=None if sys.stdout.isatty() else 120)  # a log is not a narrow terminal
 FOR_PEOPLE = (AtCapacity, BadFile, ConfigError, MissingFile, NotARecording, OSError, ServerFailed, Unsupported)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; 1: some recordings could not be judged, 2: an error that the user can mend, 130: interrupted."""
-    args = _parser().parse_args(argv)
+    """Run one verb. 1: some recordings could not be played or judged, 2: an error that the user can mend, 3: a limit is
+    missed, 130: interrupted."""
+    args = parser(VERBS).parse_args(argv)
     args.made = {
         "command": shlex.join(["python", "-m", "eval", *(sys.argv[1:] if argv is None else argv)]),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -54,46 +57,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.set and args.url:
-        raise ConfigError("--set is for an agent in this process; the server at --url has settings of its own")
-    played = asyncio.run(_play_over_wire(args) if args.url else _play_here(args))
-    console.print(f"{played} played, {args.asked - played} already there: python -m eval score {args.out}")
-    return 1 if args.refused else 0
+    if args.jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {args.jobs}")
+    if args.url and (args.set or args.jobs > 1):
+        raise ConfigError(
+            "--set and --jobs are for an agent in this process; the server at --url has settings of its own"
+        )
+    refused: list[str] = []
+    scenarios = scenarios_of(args.suite, args.n, args.tail, refused.append)
+    _print_refused("not played", refused)
+    played = asyncio.run(_play_over_wire(args, scenarios)) if args.url else _play_here(args, scenarios)
+    console.print(f"{played} played, {len(scenarios) - played} already there: python -m eval score {args.out}")
+    return 1 if refused else 0
 
 
-async def _play_here(args: argparse.Namespace) -> int:
-    agent = open_agent(args.agent, from_flags(args.set))
-    try:
-        meta = {**_meta(args), "wire": "in process", **described(agent.capabilities)}
-        return await record(_scenarios(args), args.out, in_process(agent, args.paced, args.seed), meta)
-    finally:
-        await agent.close()
+def _play_here(args: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
+    run = Run(args.out, args.agent, args.suite, from_flags(args.set), args.paced, args.seed)
+    if args.jobs == 1:
+        return asyncio.run(play(run, _tracked(args, scenarios)))
+    played: list[int] = []
+
+    def steps() -> Iterator[None]:
+        played.append((yield from play_in(args.jobs, run, scenarios)))
+
+    for _ in track(steps(), f"talking to {args.agent}, {args.jobs} at once", len(scenarios), console=console):
+        pass
+    return sum(played)
 
 
-async def _play_over_wire(args: argparse.Namespace) -> int:
-    meta = {**_meta(args), "wire": args.wire, **described_by(args.url, args.agent)}
+async def _play_over_wire(args: argparse.Namespace, scenarios: Sequence[Scenario]) -> int:
+    run = Run(args.out, args.agent, args.suite, {}, args.paced, args.seed)
+    meta = {**run.meta(), "wire": args.wire, **described_by(args.url, args.agent)}
     codec = open_codec(locate(meta["model"])) if args.wire == "tokens" else None
     player = over_wire(args.url, args.wire, args.agent, args.paced, args.seed, codec)
-    return await record(_scenarios(args), args.out, player, meta)
+    return await record(_tracked(args, scenarios), args.out, player, meta)
 
 
-def _scenarios(args: argparse.Namespace) -> Any:
-    args.refused = []
-    scenarios = scenarios_of(args.suite, args.n, args.tail, args.refused.append)
-    args.asked = len(scenarios)
-    _print_refused("not played", args.refused)
+def _tracked(args: argparse.Namespace, scenarios: Sequence[Scenario]) -> Iterable[Scenario]:
     return track(scenarios, f"talking to {args.agent}", console=console)
-
-
-def _meta(args: argparse.Namespace) -> dict[str, Any]:
-    pace = "realtime" if args.paced else "unpaced"
-    how = {"agent": args.agent, "settings": from_flags(args.set), "suite": args.suite, "pace": pace, "seed": args.seed}
-    return {**how, **provenance()}
 
 
 def _score(args: argparse.Namespace) -> int:
     from eval import ledger_table
+    from eval.limits import limit, missed
     from eval.score import score
+
+    limits = [limit(text) for text in args.limit]  # before the work
 
     transcribe = None
     if args.transcribe:
@@ -109,7 +118,9 @@ def _score(args: argparse.Namespace) -> int:
         _print_table(cells.head, cells.rows, "\n".join(cells.notes))
     broken = judged["broken"] + (_fdb_compat(args, judged)["broken"] if args.fdb_compat or args.fdb_words else [])
     _print_refused("not judged", [f"{one['recording']}: {one['why']}" for one in broken])
-    return 1 if broken else 0
+    beyond = missed(limits, judged["metrics"])
+    _print_refused("limit missed", beyond)
+    return 3 if beyond else 1 if broken else 0
 
 
 def _fdb_compat(args: argparse.Namespace, judged: dict[str, Any]) -> dict[str, Any]:
@@ -137,10 +148,21 @@ def _fdb(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> None:
     from eval.report import compare
 
-    summary = compare(args.dirs, args.out, args.made)
+    summary = compare(args.dirs, args.out, args.made, args.reference)
     origins = [table.origin(label, figures) for label, figures in summary["agents"].items()]
     print("\n".join([table.markdown(table.HEAD, table.rows(summary["agents"])), "", table.NOTE, *origins]))
     print(f"\n{args.out / 'report.html'}", file=sys.stderr)
+
+
+def _view(args: argparse.Namespace) -> None:
+    from eval.report import compare
+
+    page = args.dir / "report.html"
+    if not page.exists():
+        compare([args.dir], args.dir, args.made)
+    console.print(f"{page.resolve()}", soft_wrap=True)
+    if not args.print:
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -200,61 +222,17 @@ def _print_table(head: Sequence[str], body: Iterable[Sequence[str]], note: str) 
     console.print(note, style="dim")
 
 
-# --- flags ------------------------------------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m eval", description="Record first, judge later.")
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
-    _run_flags(_verb(verbs, "run", _run, "play a suite against an agent and keep the recordings"))
-    scored = _verb(verbs, "score", _score, "judge the recordings in a folder: scores.json and a table")
-    scored.add_argument("dir", type=Path)
-    scored.add_argument("--transcribe", action="store_true", help="also read the agent's audio back (whisper tiny.en)")
-    compat = "also score as Full-Duplex-Bench does, defects included; needs recordings of --suite fdb:FOLDER"
-    scored.add_argument("--fdb-compat", action="store_true", help=compat)
-    words = "the same, with words from FOLDER/SAMPLE/output.json, which a transcriber of yours has made"
-    scored.add_argument("--fdb-words", type=Path, metavar="FOLDER", help=words)
-    output = _verb(verbs, "fdb", _fdb, "write a run's output.wav files in Full-Duplex-Bench's layout")
-    output.add_argument("dir", type=Path, help="recordings of --suite fdb:FOLDER")
-    output.add_argument("--out", type=Path, required=True, help="may be that FOLDER itself")
-    compared = _verb(verbs, "compare", _compare, "scored folders side by side: comparison.json, report.html, Markdown")
-    compared.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
-    compared.add_argument("--out", type=Path, required=True)
-    shown = _verb(verbs, "demo", _demo, "native and cascade through our server, from end to end")
-    shown.add_argument("--out", type=Path, default=Path("runs/demo"), help="(default: %(default)s)")
-    shown.add_argument("--n", type=int, default=10, help="questions (default: %(default)s)")
-    shown.add_argument("--seed", type=int, default=0, help="for the agents' sampling (default: %(default)s)")
-    tested = _verb(verbs, "calibrate", _calibrate, "known delays and stops, and whether the judge finds them")
-    wires = "a wire to test it on, behind our server; may be repeated (default: pcm and chat)"
-    tested.add_argument("--wire", action="append", choices=["pcm", "chat"], metavar="NAME", help=wires)
-    counted = _verb(verbs, "budget", _budget, "tokens, context, memory and money of a conversation, system by system")
-    talk = "of the conversation, such as minutes=30 or user_share=0.5; may be repeated"
-    counted.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=talk)
-    counted.add_argument("--prices", type=Path, metavar="FILE", help="TOML to merge over eval/budget.toml")
-    counted.add_argument("--out", type=Path, metavar="FILE", help="JSON with all figures")
-    timed = _verb(verbs, "bench", _bench, "how long each agent takes over a tick")
-    timed.add_argument("--agent", action="append", metavar="NAME", help="may be repeated")
-    return parser
-
-
-def _verb(verbs: Any, name: str, verb: Any, help: str) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-    parser.set_defaults(verb=verb)
-    return parser
-
-
-def _run_flags(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--agent", required=True, metavar="NAME", help=f"{', '.join(FACTORIES)} or package.module:factory")
-    setting = "a setting of an agent in this process, such as vad.stop_ms=300; may be repeated"
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
-    run.add_argument("--suite", default="smoke", help=f"all, {', '.join(SUITES)}, fdb:FOLDER (default: %(default)s)")
-    run.add_argument("--out", type=Path, required=True, help="a folder of its own; a run that was cut short goes on")
-    run.add_argument("--n", type=int, default=10, help="scenarios of each suite (default: %(default)s)")
-    run.add_argument("--tail", type=float, default=6.0, metavar="S", help="seconds to answer in (default: %(default)s)")
-    run.add_argument("--seed", type=int, default=0, help="for the agent's sampling (default: %(default)s)")
-    run.add_argument("--paced", action="store_true", help="real time; only then is there a wall-clock latency")
-    run.add_argument("--url", metavar="WS_URL", help="talk to a server there, instead of an agent in this process")
-    run.add_argument("--wire", default="pcm", help="with --url: chat, pcm or tokens (default: %(default)s)")
+VERBS = {
+    "run": _run,
+    "score": _score,
+    "compare": _compare,
+    "view": _view,
+    "demo": _demo,
+    "calibrate": _calibrate,
+    "budget": _budget,
+    "fdb": _fdb,
+    "bench": _bench,
+}
 
 
 if __name__ == "__main__":
