@@ -21,6 +21,7 @@ from duplex.config import ConfigError
 from duplex.frame import FRAME_MS, frames_of
 from duplex.recording import NotARecording, Recording, RecordingWriter
 from duplex.session import Agent, Capabilities, Sampling, Session, SessionConfig
+from eval.provenance import weights
 from eval.scenario import Scenario, facts_of, is_whole
 
 Meta = Mapping[str, Any]
@@ -97,7 +98,8 @@ async def converse(
 
 def described(can: Capabilities) -> Meta:
     """Capabilities for a header."""
-    return {"model": can.model, "capabilities": asdict(can) | {"notes": [kind.__name__ for kind in can.notes]}}
+    notes = [kind.__name__ for kind in can.notes]
+    return {"model": can.model, "weights": weights(can.model), "capabilities": asdict(can) | {"notes": notes}}
 
 
 def described_by(url: str, agent: str) -> Meta:
@@ -110,7 +112,8 @@ def described_by(url: str, agent: str) -> Meta:
         raise ConfigError(f"no duplex server answers at {health}: {error}") from None
     if agent not in agents:
         raise ConfigError(f"the server at {url} has no agent {agent!r}; it has {', '.join(agents)}")
-    return {"model": agents[agent]["model"], "capabilities": agents[agent]}
+    model = agents[agent]["model"]
+    return {"model": model, "weights": weights(model), "capabilities": agents[agent]}
 
 
 def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int, codec: Codec | None = None) -> Player:

@@ -6,9 +6,12 @@ import os
 import platform
 import shutil
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from duplex.checkpoint import locate, manifest, sha256
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("duplex", "numpy", "torch", "moshi", "faster-whisper", "xllamacpp", "silero-vad", "hibari-tts")
@@ -23,6 +26,20 @@ def provenance() -> dict[str, Any]:
         "machine": machine(),
         "versions": {"python": platform.python_version()} | {p: v for p in PACKAGES if (v := _version(p))},
     }
+
+
+@cache
+def weights(model: str) -> dict[str, str]:
+    """The hashes of what stands behind an agent, "NAME/ROLE" -> sha256: by the manifest, by which they were verified;
+    of a folder, by its files. Parts that are neither have none."""
+    found = {}
+    for name in model.split(" + "):
+        if entry := manifest().get(name):
+            found |= {f"{name}/{role}": file.sha256 for role, file in entry.files.items() if file.sha256}
+        elif name and Path(name).expanduser().is_dir():
+            files = locate(name, fetch=False).files
+            found |= {f"{name}/{role}": sha256(path) for role, path in files.items() if path.suffix == ".safetensors"}
+    return found
 
 
 def machine() -> str:

@@ -36,7 +36,20 @@ STANDS_OUT_DB = 6.0
 SILENT_DB = -66.0  # below what a line makes
 USER_TOLERANCE_MS = 100.0  # between the user's end in the header and in the audio
 SHOWN = METRICS.keys() - {"deadline_miss_rate"}  # of each conversation; a value a tick is too much
-COMMON = ("agent", "model", "settings", "suite", "wire", "pace", "seed", "commit", "dirty", "machine", "versions")
+COMMON = (
+    "agent",
+    "model",
+    "weights",
+    "settings",
+    "suite",
+    "wire",
+    "pace",
+    "seed",
+    "commit",
+    "dirty",
+    "machine",
+    "versions",
+)
 
 
 class Unscorable(Exception):

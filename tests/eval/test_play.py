@@ -11,11 +11,13 @@ import pytest
 from by_hand import SAMPLES, facts, tone
 
 from duplex.agents import open_agent
+from duplex.checkpoint import locate, sha256
 from duplex.frame import FRAME_SAMPLES, silence
 from duplex.recording import Recording, RecordingWriter
 from eval.bench import step_times_ms
 from eval.play import converse, described, in_process, record
 from eval.process import ServerFailed, free_port, running, serve_command
+from eval.provenance import weights
 from eval.scenario import Scenario
 
 META = {"agent": "echo", "suite": "known", "pace": "unpaced", "wire": "in process", "seed": 0}
@@ -81,6 +83,15 @@ async def test_the_user_keeps_time_however_late_the_agent_is(tmp_path: Path) -> 
 def test_capabilities_become_json() -> None:
     can = json.loads(json.dumps(described(open_agent("scripted").capabilities)))
     assert can["capabilities"]["name"] == "scripted" and can["model"] == ""
+
+
+def test_weights_are_named_by_their_hashes(tmp_path: Path) -> None:
+    nano = weights("nano")
+    assert nano["nano/lm"] == sha256(locate("nano").files["lm"]) and "nano/mimi" in nano
+    assert weights("silero + smollm2-135m").keys() == {"smollm2-135m/model"} and weights("") == {}
+    for file in locate("nano").folder.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    assert weights(str(tmp_path))[f"{tmp_path}/lm"] == nano["nano/lm"]
 
 
 def is_alive(pid: int) -> bool:
