@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shlex
 import signal
 import sys
@@ -174,6 +175,18 @@ def _demo(args: argparse.Namespace) -> None:
     console.print(f"listen and look: [bold]{(args.out / 'report.html').resolve()}[/bold]", soft_wrap=True)
 
 
+def _rate(args: argparse.Namespace) -> None:
+    from duplex.agents.cascade.llm import LanguageModelError
+    from eval.rate import rate
+
+    try:
+        found = asyncio.run(rate(args.dir, args.url, args.model, os.environ.get("OPENAI_API_KEY", "")))
+    except LanguageModelError as error:
+        raise ConfigError(f"the model cannot rate: {error}") from None
+    console.print(f"relevance {found['relevance']['value']} of 5, n {found['relevance']['n']}, by {args.model}")
+    _print_refused("no rating in", [f"{name}: {reply!r}" for name, reply in found["unreadable"].items()])
+
+
 def _calibrate(args: argparse.Namespace) -> int:
     from eval import calibrate
 
@@ -231,6 +244,7 @@ VERBS = {
     "calibrate": _calibrate,
     "budget": _budget,
     "fdb": _fdb,
+    "rate": _rate,
     "bench": _bench,
 }
 

@@ -87,6 +87,13 @@ def _fdb(fdb: Flags) -> None:
     fdb.add_argument("--out", type=Path, required=True, help="may be that FOLDER itself")
 
 
+def _rate(rate: Flags) -> None:
+    rate.add_argument("dir", type=Path, help="a scored folder")
+    url = "where an OpenAI-compatible server is, up to /v1; a key is taken from OPENAI_API_KEY"
+    rate.add_argument("--url", required=True, help=url)
+    rate.add_argument("--model", required=True, metavar="NAME", help="as the server knows it")
+
+
 def _bench(bench: Flags) -> None:
     bench.add_argument("--agent", action="append", metavar="NAME", help="may be repeated")
 
@@ -100,5 +107,6 @@ VERBS: Mapping[str, tuple[str, Callable[[Flags], None]]] = {
     "calibrate": ("known delays and stops, and whether the judge finds them", _calibrate),
     "budget": ("tokens, context, memory and money of a conversation, system by system", _budget),
     "fdb": ("write a run's output.wav files in Full-Duplex-Bench's layout", _fdb),
+    "rate": ("whether answers fit their questions, by a language model of yours: ratings.json", _rate),
     "bench": ("how long each agent takes over a tick", _bench),
 }
