@@ -41,12 +41,14 @@ def page(
         head=HEAD,
         rows=rows(summary["agents"]),
         origin=origin,
+        percentile_head=("latency, ms", "agent", *PERCENTILES),
         groups=compared(metrics),
         compared_note=COMPARED_NOTE,
         distributions=[(title, Markup(drawing)) for title, drawing in _distributions(sides)],
         curves=_curves(sides),
         waterfall=_waterfall(sides),
         ledgers=[(s.label, ledger_table.tables(s.judged["ledger"])) for s in sides if s.judged.get("ledger")],
+        percentiles=_percentile_rows(sides),
         tau=_tau_rows(sides),
         shared=shared,
         suites=_suites(sides, out),
@@ -85,6 +87,19 @@ def _waterfall(sides: Sequence[Side]) -> Markup | None:
         stages = side.judged.get("ledger", {}).get("latency", {}).get("stages", {})
         made.append(Wait(side.label, [(name, f["p50"]) for name, f in stages.items() if f["n"]]))
     return Markup(waterfall(made)) if any(wait.stages_ms for wait in made) else None
+
+
+PERCENTILES = ("p50", "p90", "p95", "p99", "max", "n", "missing")
+
+
+def _percentile_rows(sides: Sequence[Side]) -> list[list[str]]:
+    """Latency, agent, percentiles; P99 only where there are at least 100 values."""
+    found = [(m, s.label, s.judged["spreads"][m]) for m in METRICS for s in sides if s.judged.get("spreads", {}).get(m)]
+    return [
+        [METRICS[metric].title, label, *("-" if spread[p] is None else f"{spread[p]:.0f}" for p in PERCENTILES)]
+        for metric, label, spread in found
+        if spread["n"] or spread["missing"]
+    ]
 
 
 def _tau_rows(sides: Sequence[Side]) -> list[list[str]]:

@@ -29,9 +29,10 @@ def compare(
     summary = {"schema": SCHEMA, "made": dict(made), "note": NOTE, "agents": agents}
     metrics = {side.label: side.judged.get("metrics", {}) for side in sides}
     comparison = {"schema": SCHEMA, "made": dict(made), "origin": agents_origin(sides), "agents": metrics}
+    spreads = {side.label: side.judged.get("spreads", {}) for side in sides}
     shared = _shared_time(sides, reference)
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / "comparison.json", comparison | {"dgslm": shared})
+    _write_json(out / "comparison.json", comparison | {"spreads": spreads, "dgslm": shared})
     _write_json(out / "summary.json", summary)
     (out / "report.md").write_text(markdown_report(sides, metrics, made), encoding="utf-8")
     with (out / "metrics.csv").open("w", newline="", encoding="utf-8") as file:

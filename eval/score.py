@@ -30,6 +30,7 @@ from eval.metrics.response import response
 from eval.metrics.words import Transcriber, holds_word, transcript_of
 from eval.plain import PLAIN, doubts, open_recording, recordings_in
 from eval.scenario import Facts, facts_of, is_whole
+from eval.statistics import spread
 
 SCHEMA = 1
 STANDS_OUT_DB = 6.0
@@ -128,6 +129,7 @@ def judge_all(path: Path, transcribe: Transcriber | None = None) -> Judged:
 def _measured(found: Sequence[Measured]) -> dict[str, Any]:
     return {
         "metrics": {k: asdict(e) | {"ci95": e.ci95 and [*e.ci95]} for k, e in estimates(found).items()},
+        "spreads": {k: spread(v for one in found for v in one.values.get(k, ())) for k in METRICS if k.endswith("_ms")},
         "void": dict(sum((one.void for one in found), Counter())),
         "panels": {
             "tau_voice": panels.tau([one.values for one in found]),
@@ -201,18 +203,11 @@ def summary(scores: Sequence[Score]) -> dict[str, Any]:
         "answered": len(answered),
         "missing": len(scores) - len(answered),
         "response_rate": round(len(answered) / len(scores), 3) if scores else None,
-        "response_latency_ms": spread(s.response_latency_ms for s in answered),
-        "wall_latency_ms": spread(s.wall_latency_ms for s in answered),
+        "response_latency_ms": spread(s.response_latency_ms for s in scores),
+        "wall_latency_ms": spread(s.wall_latency_ms for s in scores),
         "right": {"right": sum(s.right is True for s in checked), "n": len(checked)},
         "hops_ms": {stage: spread(s.hops.get(stage) for s in answered) for stage in stages},
     }
-
-
-def spread(values: Iterable[float | None]) -> dict[str, float | int | None]:
-    """{p50, p90, n} of the values that are there; percentiles by linear interpolation, None when there are none."""
-    present = [v for v in values if v is not None]
-    p50, p90 = np.percentile(present, (50, 90)).round(1).tolist() if present else (None, None)
-    return {"p50": p50, "p90": p90, "n": len(present)}
 
 
 def agreed(values: Iterable[Any]) -> Any:

@@ -14,7 +14,7 @@ from by_hand import facts, hand_made
 from duplex.recording import NotARecording, RecordingWriter
 from eval.__main__ import main
 from eval.metrics.words import holds_word
-from eval.score import Unscorable, agreed, check, judge, score, spread
+from eval.score import Unscorable, agreed, check, judge, score
 
 
 def four_questions(folder: Path) -> None:
@@ -28,8 +28,9 @@ def test_summary_counts_the_missing_and_keeps_the_negative(tmp_path: Path) -> No
     judged = score(tmp_path)
     figures = judged["summary"]
     assert (figures["n"], figures["answered"], figures["missing"], figures["response_rate"]) == (4, 3, 1, 0.75)
-    assert figures["response_latency_ms"] == {"p50": 500.0, "p90": 900.0, "n": 3}
-    assert figures["wall_latency_ms"] == {"p50": 520.0, "p90": 920.0, "n": 3}
+    counts = {"n": 3, "missing": 1, "p99": None}
+    assert figures["response_latency_ms"] == {"p50": 500.0, "p90": 900.0, "p95": 950.0, "max": 1000.0, **counts}
+    assert figures["wall_latency_ms"] == {"p50": 520.0, "p90": 920.0, "p95": 970.0, "max": 1020.0, **counts}
     assert [q["response_latency_ms"] for q in judged["questions"]] == [500.0, 1000.0, -300.0, None]
     assert json.loads((tmp_path / "scores.json").read_text()) == judged
 
@@ -38,7 +39,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
     hand_made(tmp_path / "a")
     figures = score(tmp_path)["summary"]
     assert figures["response_rate"] == 0.0 and figures["missing"] == 1
-    assert figures["response_latency_ms"] == {"p50": None, "p90": None, "n": 0}
+    assert figures["response_latency_ms"]["p50"] is None and figures["response_latency_ms"]["n"] == 0
 
 
 def truncated(path: Path) -> None:
@@ -137,7 +138,6 @@ def test_unscorable_says_by_how_much(tmp_path: Path) -> None:
         check(hand_made(tmp_path / "a", user=((1.0, 2.3),)), facts())
 
 
-def test_spread_and_agreed() -> None:
-    assert spread([None, 10.0, 20.0]) == {"p50": 15.0, "p90": 19.0, "n": 2}
+def test_what_recordings_agree_on() -> None:
     assert agreed(["x", "x"]) == "x" and agreed(["x", "y"]) == "mixed" and agreed([]) is None
     assert agreed([{"a": 1, "b": 2}, {"b": 2, "a": 1}]) == {"a": 1, "b": 2}
