@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import shlex
 import signal
 import sys
 import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -31,6 +34,7 @@ from eval.play import described_by, over_wire, record
 from eval.process import ServerFailed
 from eval.provenance import machine
 from eval.scenario import Scenario
+from eval.score import Across, score
 from eval.suites import scenarios_of
 
 console = Console(width=None if sys.stdout.isatty() else 120)  # a log is not a narrow terminal
@@ -101,7 +105,6 @@ def _tracked(args: argparse.Namespace, scenarios: Sequence[Scenario]) -> Iterabl
 def _score(args: argparse.Namespace) -> int:
     from eval import ledger_table
     from eval.limits import limit, missed
-    from eval.score import score
 
     limits = [limit(text) for text in args.limit]  # before the work
 
@@ -110,7 +113,8 @@ def _score(args: argparse.Namespace) -> int:
         from eval.transcribe import whisper
 
         transcribe = whisper()
-    judged = score(args.dir, transcribe)
+    with _several(args.jobs, "judging") as across:
+        judged = score(args.dir, transcribe, across)
     _print_agents({judged["agent"]: judged["summary"] | {"model": judged["model"]}})
     _print_table(table.METRIC_HEAD, table.metric_rows(judged["metrics"]), table.METRIC_NOTE)
     for why, times in judged["void"].items():
@@ -122,6 +126,18 @@ def _score(args: argparse.Namespace) -> int:
     beyond = missed(limits, judged["metrics"])
     _print_refused("limit missed", beyond)
     return 3 if beyond else 1 if broken else 0
+
+
+@contextmanager
+def _several(jobs: int, doing: str) -> Iterator[Across]:
+    """map, in so many processes, with its progress shown."""
+    if jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    if jobs == 1:
+        yield lambda function, items: track(map(function, items), doing, len(items), console=console)
+        return
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        yield lambda function, items: track(pool.map(function, items), doing, len(items), console=console)
 
 
 def _fdb_compat(args: argparse.Namespace, judged: dict[str, Any]) -> dict[str, Any]:

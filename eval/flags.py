@@ -44,6 +44,7 @@ def _run(run: Flags) -> None:
 def _score(score: Flags) -> None:
     score.add_argument("dir", type=Path, help="recordings of a run; or stereo WAVs, user left, agent right")
     score.add_argument("--transcribe", action="store_true", help="also read the agent's audio back (whisper tiny.en)")
+    score.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
     limit = "such as 'response_latency_ms<=800' or 'yield_rate>=0.9'; exit code 3 when missed; may be repeated"
     score.add_argument("--limit", action="append", default=[], metavar="METRIC<=X", help=limit)
     compat = "also score as Full-Duplex-Bench does, defects included; needs recordings of --suite fdb:FOLDER"

@@ -10,8 +10,8 @@ from typing import Any
 
 from duplex.config import ConfigError
 from duplex.recording import Recording
+from eval.judge import Score
 from eval.plain import open_recording
-from eval.score import Score
 
 
 @dataclass(frozen=True, slots=True)

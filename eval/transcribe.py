@@ -15,26 +15,29 @@ from eval.metrics.words import Transcriber
 
 
 def whisper() -> Transcriber:
-    """Load tiny.en. Raises duplex.checkpoint's errors when its weights cannot be had."""
-    model = _model()
+    """Load tiny.en. What it returns may be sent to another process, which loads its own.
 
-    def transcribe(pcm: np.ndarray) -> str:
-        segments, _ = model.transcribe(_heard(pcm), language="en", condition_on_previous_text=False)
-        return " ".join(segment.text.strip() for segment in segments)
-
-    return transcribe
+    Raises duplex.checkpoint's errors when its weights cannot be had.
+    """
+    _model()
+    return _transcribe
 
 
 def whisper_words() -> Callable[[np.ndarray], list[Word]]:
     """The same for float32 [n] at 24 kHz -> words with times in seconds, for Full-Duplex-Bench's scores."""
-    model = _model()
+    _model()
+    return _words
 
-    def listen(pcm: np.ndarray) -> list[Word]:
-        how = {"language": "en", "condition_on_previous_text": False, "word_timestamps": True}
-        segments, _ = model.transcribe(_heard(pcm), **how)
-        return [Word(w.start, w.end, w.word.strip()) for segment in segments for w in segment.words or ()]
 
-    return listen
+def _transcribe(pcm: np.ndarray) -> str:
+    segments, _ = _model().transcribe(_heard(pcm), language="en", condition_on_previous_text=False)
+    return " ".join(segment.text.strip() for segment in segments)
+
+
+def _words(pcm: np.ndarray) -> list[Word]:
+    how = {"language": "en", "condition_on_previous_text": False, "word_timestamps": True}
+    segments, _ = _model().transcribe(_heard(pcm), **how)
+    return [Word(w.start, w.end, w.word.strip()) for segment in segments for w in segment.words or ()]
 
 
 @cache

@@ -23,6 +23,16 @@ def test_several_processes_play_what_one_does(tmp_path: Path, capsys: pytest.Cap
     assert "1 played, 2 already there" in capsys.readouterr().out
 
 
+def test_several_processes_judge_as_one_does(tmp_path: Path) -> None:
+    assert main([*RUN, "--out", str(tmp_path)]) == 0
+    (tmp_path / "broken.wav").write_text("no sound")
+    assert main(["score", str(tmp_path)]) == 1
+    alone = (tmp_path / "scores.json").read_text()
+    assert main(["score", str(tmp_path), "--jobs", "2"]) == 1
+    assert (tmp_path / "scores.json").read_text() == alone and "no sound" not in alone and "broken" in alone
+    assert main(["score", str(tmp_path), "--jobs", "0"]) == 2
+
+
 def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*RUN, "--out", str(tmp_path), "--jobs", "2", "--set", "delay=3"]) == 2
     assert "delay" in capsys.readouterr().err

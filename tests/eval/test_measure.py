@@ -11,9 +11,10 @@ from by_hand import SAMPLES, Times, facts, hand_made
 
 from duplex.frame import SAMPLE_RATE
 from eval.catalogue import METRICS
+from eval.judge import Unscorable, check
 from eval.measure import Measured, estimates, measure
 from eval.scenario import Event, Facts, Kind
-from eval.score import Unscorable, check, score
+from eval.score import score
 
 
 def event(kind: Kind, begin: float, end: float) -> Event:

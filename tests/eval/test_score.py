@@ -13,8 +13,9 @@ from by_hand import facts, hand_made
 
 from duplex.recording import NotARecording, RecordingWriter
 from eval.__main__ import main
+from eval.judge import Unscorable, check, judge
 from eval.metrics.words import holds_word
-from eval.score import Unscorable, agreed, check, judge, score
+from eval.score import agreed, score
 
 
 def four_questions(folder: Path) -> None:
