@@ -8,7 +8,7 @@ import numpy as np
 
 from duplex.checkpoint import locate
 from duplex.codec import Codec, open_codec
-from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, frames_of
+from duplex.frame import FRAME_SAMPLES, frames_of
 from eval.metrics.speech import dnsmos
 from eval.metrics.words import Transcriber
 from weights.bank import agent_sentences
