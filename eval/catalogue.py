@@ -38,6 +38,9 @@ METRICS: Mapping[str, Metric] = {
     "premature_takeover_rate": Metric(
         "share of turns with a pause", "down", takeover.VERSION, mean, "Takes a pause for the end"
     ),
+    "pause_onset_rate": Metric(
+        "share of turns with a pause", "none", takeover.VERSION, mean, "Says anything in a pause"
+    ),
     "agent_interruption_rate": Metric(
         "events per user turn", "down", takeover.VERSION, mean, "Talks into the user's speech"
     ),
@@ -48,7 +51,7 @@ METRICS: Mapping[str, Metric] = {
     "eva_turn_score": Metric("0 to 1", "up", eva.VERSION, mean, "EVA's turn score"),
     "agent_wer": Metric("errors per word of its text", "down", speech.VERSION, mean, "Speech against its own text"),
     "dnsmos_ovrl": Metric("MOS", "up", speech.VERSION, mean, "DNSMOS, overall"),
-    "deadline_miss_rate": Metric("share of ticks", "down", 1, mean, "Ticks over 80 ms"),
+    "deadline_miss_rate": Metric("share of ticks", "down", 2, mean, "Ticks over 80 ms"),
     "tokens_per_min": Metric("codes and text, both sides", "none", 1, mean, "Tokens a minute"),
 }
 
@@ -59,7 +62,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Interrupted": ("stop_latency_ms", "yield_rate", "post_interrupt_latency_ms"),
     "Not meant for it": ("false_stop_rate", "resume_rate", "false_answer_rate", "unprompted_speech_rate"),
     "Whose turn": (
-        *("premature_takeover_rate", "agent_interruption_rate", "backchannels_per_min", "backchannel_timing_ms"),
+        *(
+            "premature_takeover_rate",
+            "pause_onset_rate",
+            "agent_interruption_rate",
+            "backchannels_per_min",
+            "backchannel_timing_ms",
+        ),
         *("overlap_s_per_min", "eva_turn_score"),
     ),
     "Speech": ("agent_wer", "dnsmos_ovrl"),

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from duplex.frame import FRAME_MS, FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, TICK_HZ
+from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, TICK_HZ
 from duplex.recording import Recording
 from duplex.turns import Span
 from eval import instrument
 from eval.catalogue import METRICS
-from eval.metrics import eva, interruption, speech, takeover
+from eval.metrics import eva, interruption, speech, takeover, ticks
 from eval.metrics.interruption import FALSE_STOP_WINDOW_MS, YIELD_WINDOW_MS, Stop
 from eval.metrics.intervals import both, clean, ms, total_s, within
 from eval.metrics.response import MIN_SPEECH_MS, latency_ms, response_span
@@ -191,6 +191,7 @@ def _taken(heard: Heard, event: Event) -> None:
     heard.add("agent_interruption_rate", len(takeover.interruptions(own, within(heard.sounds, *turn))))
     pauses = [Span(e.begin, e.end) for e in heard.facts.happens if e.kind == "pause" and e.begin < turn.end]
     if inside := [p for p in pauses if p.begin >= turn.begin]:
+        heard.add("pause_onset_rate", float(takeover.speaks_in(heard.agent, inside)))
         heard.add("premature_takeover_rate", float(takeover.premature_takeover(heard.agent, turn, inside)))
 
 
@@ -246,12 +247,10 @@ def _voice(heard: Heard) -> None:
 
 
 def _ticks(heard: Heard) -> None:
-    """Of the machine: ticks that took longer than a frame, where it ran in real time; and the tokens of both sides."""
-    meta = heard.recording.meta
-    if meta.get("pace") == "realtime":
-        for tick in heard.recording.ticks:
-            if tick.said_ms is not None and tick.heard_ms is not None:
-                heard.add("deadline_miss_rate", float(tick.said_ms - tick.heard_ms > FRAME_MS))
-    codebooks = meta.get("capabilities", {}).get("codebooks")
+    """Of the machine: ticks that took longer than a frame, where somebody knows; and the tokens of both sides."""
+    if known := ticks.misses(heard.recording):
+        for missed in (True,) * known.missed + (False,) * (known.n - known.missed):
+            heard.add("deadline_miss_rate", float(missed))
+    codebooks = heard.recording.meta.get("capabilities", {}).get("codebooks")
     if codebooks is not None:
         heard.add("tokens_per_min", (2 * codebooks + 1) * TICK_HZ * 60 if codebooks else 0.0)

@@ -5,11 +5,13 @@ lasts longer than 1 s takes the turn, a shorter one that the user talks over is 
 
 - `premature_takeover`: an episode of more than 1 s begins in a pause of the user's turn, or more than 500 ms before the
   turn's end. Down. (In the last 500 ms people begin early, too.)
+- `pause_onset`: an episode of any length begins in a pause of the user's turn: takeovers, backchannels, answers
+  that gave way when the user went on. No direction.
 - `agent_interruption`: an episode that is no backchannel begins while the user makes a sound. Events per user turn, so
   the rate may exceed 1. Down.
 - `backchannels`: events, and per minute of the user's turns, pauses included; and when: from the last sound of the user
   before the agent begins, ms, 0 where it begins into that sound.
-  An answer into a pause that gives way within 1 s looks the same from outside, so both counts are upper bounds.
+  An answer into a pause that gives way within 1 s looks like one from outside, so their count is an upper bound.
 - `unprompted`: an episode that begins while nobody has said anything to the agent. Events per minute. Down.
 
 Source: sustained episodes after HiPLEX (arXiv 2610.07727), the 500 ms from FD-Bench's early interrupts (arXiv
@@ -41,6 +43,11 @@ def premature_takeover(agent: Sequence[Span], turn: Span, pauses: Sequence[Span]
     early = turn.end - round(EARLY_MS * SAMPLE_RATE / 1000)
     taken = (e.begin for e in episodes(agent) if e.ms > SUSTAINED_MS)
     return any(turn.begin <= at < early or any(p.begin <= at < p.end for p in pauses) for at in taken)
+
+
+def speaks_in(agent: Sequence[Span], pauses: Sequence[Span]) -> bool:
+    """Whether the agent begins to say something, however short, in one of the pauses."""
+    return any(_inside(e.begin, pauses) for e in episodes(agent))
 
 
 def backchannels(agent: Sequence[Span], user: Sequence[Span]) -> list[Span]:

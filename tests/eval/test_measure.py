@@ -65,7 +65,11 @@ def test_a_pause_is_not_the_end_and_not_speech(tmp_path: Path) -> None:
     events = [event("question", 0.5, 3.0), event("pause", 1.5, 2.2)]
     early = measured(tmp_path, events, (1.8, 3.5)).values
     assert early["premature_takeover_rate"] == [1] and early["agent_interruption_rate"] == [0]
-    assert measured(tmp_path, events, (3.2, 4.5)).values["premature_takeover_rate"] == [0]
+    assert early["pause_onset_rate"] == [1]
+    after = measured(tmp_path, events, (3.2, 4.5)).values
+    assert after["premature_takeover_rate"] == [0] == after["pause_onset_rate"]
+    gave_way = measured(tmp_path, events, (1.8, 2.4), (3.6, 4.8)).values
+    assert gave_way["premature_takeover_rate"] == [0] and gave_way["pause_onset_rate"] == [1]
     into_speech = measured(tmp_path, events, (1.0, 2.5)).values
     assert into_speech["agent_interruption_rate"] == [1]
     assert into_speech["overlap_s_per_min"] == [pytest.approx(0.8 * 60 / (SAMPLES / SAMPLE_RATE), rel=0.02)]
