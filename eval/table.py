@@ -22,8 +22,8 @@ METRIC_HEAD = ("metric", "unit", "n", "missing", "value", "95 %", "better")
 SHARE = "share of"  # how the unit of a share begins
 COMPARED_NOTE = (
     "\u2191 more is better, \u2193 less is better. Latencies are medians in ms on the stream clock: the compute of an "
-    "engine costs nothing in it as long as it keeps its ticks, a cascade pays for its own in frames. Intervals are 95 % "
-    "bootstraps over conversations; what is missing is counted and never imputed. Definitions: eval/metrics."
+    "engine costs nothing in it as long as it keeps its ticks, a cascade pays for its own in frames. Intervals are "
+    "95 % bootstraps over conversations; what is missing is counted and never imputed. Definitions: eval/metrics."
 )
 METRIC_NOTE = "Definitions: eval/metrics. Latencies are medians on the stream clock; intervals are over conversations."
 NOTE = (
