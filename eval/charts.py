@@ -24,10 +24,10 @@ class DotRow(NamedTuple):
 def dots(rows: Sequence[DotRow], label: str = "latencies") -> str:
     """A dot for each latency, a bar at each p50, the missing counted."""
     values = [v for row in rows for v in row.values_ms if v is not None]
-    low = math.floor(min([0.0, *values]) / 250) * 250
-    high = math.ceil(max([500.0, *values]) / 250) * 250
+    low, high = min([0.0, *values]), max([500.0, *values])
+    step = 250 if high - low <= 2750 else 500 if high - low <= 7000 else 2000
+    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     axis = Axis(low, high, 170, WIDTH - 130)
-    step = 250 if high - low <= 3000 else 1000
     parts = [grid(axis, range(low, high + 1, step), ROW * len(rows), "ms")]
     for i, row in enumerate(rows):
         parts += _dot_row(row, i * ROW + ROW // 2, axis)

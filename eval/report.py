@@ -68,7 +68,7 @@ def _shared_time(sides: Sequence[Side], reference: Path | None) -> dict[str, Any
 
 def agents_origin(sides: Sequence[Side]) -> dict[str, Any]:
     """Where each side's figures come from."""
-    return {side.label: {key: side.judged[key] for key in COMMON} for side in sides}
+    return {side.label: {key: side.judged[key] for key in (*COMMON, "judge")} for side in sides}
 
 
 def _figures(judged: Mapping[str, Any]) -> dict[str, Any]:

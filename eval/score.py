@@ -24,6 +24,7 @@ from eval.ledger import ledger
 from eval.measure import Measured, estimates
 from eval.metrics.words import Transcriber
 from eval.plain import recordings_in
+from eval.provenance import provenance
 from eval.statistics import spread
 
 SCHEMA = 1
@@ -49,7 +50,7 @@ def score(folder: Path, transcribe: Transcriber | None = None, across: Across = 
     result = {
         "schema": SCHEMA,
         **{key: agreed(one.header.get(key) for one in judged) for key in COMMON},
-        "judge": {"ear": asdict(instrument.GATE), "ear_version": instrument.VERSION, "transcribed": bool(transcribe)},
+        "judge": _judge(bool(transcribe)),
         "summary": summary([one.question for one in judged if one.question]),
         **_measured([one.found for one in judged]),
         "ledger": ledger([one.entry for one in judged if one.entry]),
@@ -59,6 +60,13 @@ def score(folder: Path, transcribe: Transcriber | None = None, across: Across = 
     }
     (folder / "scores.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return result
+
+
+def _judge(transcribed: bool) -> dict[str, Any]:
+    """Who judged, and how: the code that did may be another than the one that recorded."""
+    here = provenance()
+    ear = {"gate": asdict(instrument.GATE), "version": instrument.VERSION}
+    return {"ear": ear, "transcribed": transcribed, "commit": here["commit"], "dirty": here["dirty"]}
 
 
 def _outcome(path: Path, transcribe: Transcriber | None) -> Judged | dict[str, str]:
