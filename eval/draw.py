@@ -17,17 +17,22 @@ LANE, GAP, TOP = 46, 18, 14  # heights; gap and top hold labels
 BIN_SAMPLES = 480  # 20 ms a point, at most POINTS of them
 POINTS = 700
 FULL = 0.4  # amplitude that fills a lane
-HOP_FILLS = ("#475569", "#94a3b8", "#cbd5e1")
+LEG_FILLS = ("#475569", "#94a3b8", "#cbd5e1")
+TURNS = ("question", "interruption")
 _USER, _AGENT = TOP, TOP + LANE + GAP  # where the lanes begin
 _BOTTOM = _AGENT + LANE
 
 
 def lanes(
-    recording: Recording, met: Sequence[Mapping[str, Any]], label: str, seconds: float, hops: Mapping[str, float] = {}
+    recording: Recording,
+    met: Sequence[Mapping[str, Any]],
+    label: str,
+    seconds: float,
+    waits: Sequence[Mapping[str, Any] | None] = (),
 ) -> str:
     """User lane above, agent lane below, on an axis of `seconds`.
 
-    `met`: fields of `eval.measure.Met`; `hops`: stages of the first answer, ms since the user's end.
+    `met`: fields of `eval.measure.Met`; `waits`: of each of the user's turns, where the time until the answer went.
     """
     axis = Axis(0, seconds, 80, WIDTH - 10)
     step = max(1, -(-int(seconds) // LABELS))
@@ -35,8 +40,8 @@ def lanes(
     parts += _lane("user", "user", recording.user, _USER, axis)
     parts += _lane(label, "agent", recording.agent, _AGENT, axis)
     parts += [part for event in met for part in _event(event, axis)]
-    if hops and met:
-        parts += _hops(hops, met[0]["end"] / SAMPLE_RATE, axis)
+    turns = [event for event in met if event["kind"] in TURNS]
+    parts += [p for turn, wait in zip(turns, waits, strict=False) if wait for p in _legs(turn, wait["legs_ms"], axis)]
     parts.append(line("playhead", axis.left, 0, _BOTTOM))
     per_second = (axis.right - axis.left) / seconds
     return svg(parts, _BOTTOM, f'class="lanes" data-per-second="{per_second:.2f}"', f"{label}: two lanes")
@@ -91,12 +96,12 @@ def _wait(user_end: float, onset: float, axis: Axis) -> list[str]:
     ]
 
 
-def _hops(hops: Mapping[str, float], user_end: float, axis: Axis) -> list[str]:
-    """When each stage was done, in order of time, as a thin bar on the axis."""
-    parts, before = [], 0.0
-    for i, (stage, ms) in enumerate(hops.items()):
-        fill = f'fill="{HOP_FILLS[i % len(HOP_FILLS)]}"'
-        leg = rect("hop", user_end + before / 1000, user_end + ms / 1000, _BOTTOM - 5, 5, axis, fill)
-        parts.append(f"<g>{leg}{title(f'{stage}: {ms:.0f} ms')}</g>")
-        before = ms
+def _legs(turn: Mapping[str, Any], legs_ms: Mapping[str, float | None], axis: Axis) -> list[str]:
+    """The waterfall of one turn: where the wait went, leg after leg from the user's last sample on."""
+    parts, now = [], turn["end"] / SAMPLE_RATE
+    for i, (name, ms) in enumerate((name, ms) for name, ms in legs_ms.items() if ms):
+        fill = f'fill="{LEG_FILLS[i % len(LEG_FILLS)]}"'
+        leg = rect("leg", now, now + ms / 1000, _AGENT, 6, axis, fill)
+        parts.append(f"<g>{leg}{title(f'{name}: {ms:.0f} ms')}</g>")
+        now += ms / 1000
     return parts

@@ -146,11 +146,17 @@ def _answer(side: Side, name: str, recording: Recording, seconds: float, embedde
         "score": score,
         "text": recording.agent_text(),
         "told": [told(met) for met in conversation["met"]],
+        "waits": [_wait_line(wait) for wait in conversation["waits"] if wait and wait["legs_ms"]],
         "doubts": conversation["doubts"],
-        "lanes": Markup(lanes(recording, conversation["met"], side.label, seconds, score.hops if score else {})),
+        "lanes": Markup(lanes(recording, conversation["met"], side.label, seconds, conversation["waits"])),
         "sound": opus_uri(recording) if embedded else wav,
         "wav": wav,
     }
+
+
+def _wait_line(wait: Mapping[str, Any]) -> str:
+    legs = (f"{name.replace('_', ' ')} {ms:.0f}" for name, ms in wait["legs_ms"].items() if ms)
+    return f"{' + '.join(legs)} ms on the {wait['clock']} clock"
 
 
 def told(met: Mapping[str, Any]) -> str:

@@ -89,9 +89,13 @@ def _measured(found: Sequence[Measured]) -> dict[str, Any]:
 
 
 def _conversation(one: Judged) -> dict[str, Any]:
-    """What the page shows of it: values by metric, and how each event was met."""
+    """What the page shows of it: values by metric, how each event was met, and where the wait for each answer went."""
     values = {k: [v if v is None else round(v, 3) for v in vs] for k, vs in one.found.values.items() if k in SHOWN}
-    return {"recording": one.name, "values": values, "met": [asdict(m) for m in one.found.met], "doubts": [*one.doubts]}
+    waits = (
+        [wait and {"legs_ms": dict(wait.legs), "clock": wait.clock} for wait in one.entry.waits] if one.entry else []
+    )
+    met = [asdict(m) for m in one.found.met]
+    return {"recording": one.name, "values": values, "met": met, "waits": waits, "doubts": [*one.doubts]}
 
 
 def summary(scores: Sequence[Score]) -> dict[str, Any]:

@@ -97,6 +97,14 @@ def test_page_stands_alone_and_shows_everything(folders: list[Path], tmp_path: P
     assert len(text) < 2_000_000
 
 
+def test_every_wait_has_its_waterfall(folders: list[Path], tmp_path: Path) -> None:
+    compare(folders, tmp_path / "out", MADE)
+    text = (tmp_path / "out" / "report.html").read_text()
+    lines = re.findall(r'<p class="quiet">([a-z0-9 +]+) ms on the wall clock</p>', text)
+    assert lines == ["leading silence 440"] * 2  # the agent's own account of a tick; no other leg took any time
+    assert text.count('class="leg"') == 2
+
+
 def test_every_drawing_is_well_formed(folders: list[Path], tmp_path: Path) -> None:
     compare(folders, tmp_path / "out", MADE)
     drawings = re.findall(r"<svg.*?</svg>", (tmp_path / "out" / "report.html").read_text(), re.DOTALL)
