@@ -47,7 +47,7 @@ def still_talking(curves: Sequence[Curve], window_ms: int) -> str:
 
     What never falls to 0 has not stopped within the window.
     """
-    axis = Axis(0, window_ms, 80, WIDTH - 170)
+    axis = Axis(0, window_ms, 80, WIDTH - 220)
     parts = [grid(axis, range(0, window_ms + 1, 250), CURVE, "ms")]
     for share in (0, 50, 100):
         y = _height(share / 100)
