@@ -62,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.jobs < 1:
-        raise ConfigError(f"--jobs must be at least 1, got {args.jobs}")
+    _check_jobs(args.jobs)
     if args.url and (args.set or args.jobs > 1):
         raise ConfigError(
             "--set and --jobs are for an agent in this process; the server at --url has settings of its own"
@@ -128,11 +127,15 @@ def _score(args: argparse.Namespace) -> int:
     return 3 if beyond else 1 if broken else 0
 
 
+def _check_jobs(jobs: int) -> None:
+    if jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+
+
 @contextmanager
 def _several(jobs: int, doing: str) -> Iterator[Across]:
     """map, in so many processes, with its progress shown."""
-    if jobs < 1:
-        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    _check_jobs(jobs)
     if jobs == 1:
         yield lambda function, items: track(map(function, items), doing, len(items), console=console)
         return

@@ -17,7 +17,7 @@ from eval.ledger import Entry, entry
 from eval.measure import Measured, measure, measure_plain
 from eval.metrics.hops import hops
 from eval.metrics.response import response
-from eval.metrics.words import Transcriber, holds_word, transcript_of
+from eval.metrics.words import Transcriber, holds_word, remembered, transcript_of
 from eval.plain import PLAIN, doubts, open_recording
 from eval.scenario import Facts, facts_of, is_whole
 
@@ -60,6 +60,7 @@ class Judged:
 def judge_all(path: Path, transcribe: Transcriber | None = None) -> Judged:
     """Everything about one recording. Raises NotARecording, ConfigError, Unscorable."""
     recording = open_recording(path)
+    transcribe = transcribe and remembered(transcribe)  # its whole speech is asked for more than once
     question = share = None
     if recording.meta.get(PLAIN):
         found = measure_plain(recording)

@@ -18,6 +18,20 @@ def holds_word(said: str, words: Sequence[str]) -> bool:
     return any(re.search(rf"\b{re.escape(word)}\b", said, re.IGNORECASE) for word in words)
 
 
+def remembered(transcribe: Transcriber) -> Transcriber:
+    """The same, but asked for the same sound again it says what it said: a transcriber is slow and not always of one
+    mind."""
+    known: dict[bytes, str] = {}
+
+    def once(pcm: np.ndarray) -> str:
+        key = pcm.tobytes()
+        if key not in known:
+            known[key] = transcribe(pcm)
+        return known[key]
+
+    return once
+
+
 def transcript_of(agent: np.ndarray, transcribe: Transcriber) -> str:
     """What the agent's channel says; "" without speech, so that a transcriber never gets silence to dream about."""
     spans = speech_spans(agent)

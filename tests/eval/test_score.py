@@ -142,3 +142,16 @@ def test_unscorable_says_by_how_much(tmp_path: Path) -> None:
 def test_what_recordings_agree_on() -> None:
     assert agreed(["x", "x"]) == "x" and agreed(["x", "y"]) == "mixed" and agreed([]) is None
     assert agreed([{"a": 1, "b": 2}, {"b": 2, "a": 1}]) == {"a": 1, "b": 2}
+
+
+def test_the_same_speech_is_transcribed_once(tmp_path: Path) -> None:
+    hand_made(tmp_path / "a", (2.5, 3.5), said=lambda t: {"text": "Hello." if t == 28 else ""})
+    heard: list[int] = []
+
+    def transcribe(pcm: np.ndarray) -> str:
+        heard.append(len(pcm))
+        return f"Hello {len(heard)}."
+
+    judged = score(tmp_path, transcribe)
+    assert len(heard) == 1 and judged["questions"][0]["transcript"] == "Hello 1."
+    assert judged["metrics"]["agent_wer"]["value"] == 1.0  # one word too many
