@@ -92,6 +92,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin in (tuple, list):
         items = _checked(value, (list, tuple), where, "a list")
         return origin(_value(choices[0], item, where) for item in items)
+    if origin is Mapping:
+        return {k: _value(choices[1], v, f"{where}.{k}") for k, v in _checked(value, Mapping, where, "a table").items()}
     if hint is Path:
         return Path(_checked(value, (str, Path), where, "a path"))
     if hint is float:

@@ -86,6 +86,10 @@ class Framer:
         missing = FRAME_SAMPLES - len(self._rest)
         return self.push(np.zeros(missing, np.float32)) if missing < FRAME_SAMPLES else []
 
+    def lull(self) -> Frame:
+        """The next frame, though no samples came for it: what is pending, padded with silence."""
+        return (self.flush() or self.push(np.zeros(FRAME_SAMPLES, np.float32)))[0]
+
     def _next(self, samples: np.ndarray) -> Frame:
         frame = Frame(self.t, samples.copy())
         self.t += 1

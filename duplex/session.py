@@ -10,8 +10,9 @@ Holds no implementation. Every agent passes the suite in `tests/contract`:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from duplex.frame import Event, Frame
 
@@ -108,6 +109,27 @@ class Wasted(Work, Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Answering(Event):
+    """The agent has begun to answer: from here on sound, text or a tool call may come, or only an Answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """The answer that was begun last is over, and has sounded as far as it ever will."""
+
+    why: str = "completed"  # completed | interrupted (by the user) | cancelled (by a note) | failed
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall(Event):
+    """The agent wants a tool to be called; its result comes back as a ToolResult."""
+
+    call_id: str
+    name: str
+    arguments: str  # a JSON object
+
+
+@dataclass(frozen=True, slots=True)
 class Failed(Event):
     """A stage failed; the session goes on."""
 
@@ -127,9 +149,55 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class TypedText:
-    """The user typed instead of speaking."""
+    """The user typed instead of speaking: answered at once."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Something was said earlier, or elsewhere: known from here on, not answered."""
+
+    role: Literal["user", "assistant", "system"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The whole conversation so far, in place of what the agent remembers."""
+
+    lines: tuple[Remember, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """All that the user heard of the last answer; the agent forgets the words that followed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The user's turn is over now; it is not answered by this alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer now what is known so far."""
+
+    persona: str = ""  # for this answer alone; "": the session's
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """Stop speaking, and drop the answer that is being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseVoice:
+    """Speak with this voice from the next answer on."""
+
+    voice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +217,68 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The answer to a tool call."""
+    """What a tool call brought; it is spoken of when a Respond follows."""
 
     call_id: str
     output: str
 
 
-Note = Say | TypedText | Instruct | Image | ToolResult
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the agent may ask the client to call."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # JSON schema of an object
+
+
+@dataclass(frozen=True, slots=True)
+class UseTools:
+    """The tools from here on."""
+
+    tools: tuple[Tool, ...]
+    choice: str = "auto"  # auto | none | required | the name of one
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """When a user's turn ends, and what follows from it. None: the agent's own value.
+
+    Raises ValueError out of range.
+    """
+
+    detect: bool = True  # False: push to talk, the client says when (Commit)
+    respond: bool = True  # a turn that has ended is answered
+    interrupt: bool = True  # a turn that begins stops the agent
+    threshold: float | None = None  # from which a voice activity score, 0 to 1, is speech
+    stop_ms: float | None = None  # of silence, that end a turn
+    wait_ms: float | None = (
+        None  # of silence, for which a sentence that is not finished is waited for; None: not at all
+    )
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("threshold", 0.0, 1.0), ("stop_ms", 0.0, 60_000.0), ("wait_ms", 0.0, 60_000.0)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"{name} must be {low:g} to {high:g}, got {value}")
+
+
+Note = (
+    Say
+    | TypedText
+    | Remember
+    | Rewrite
+    | Heard
+    | Commit
+    | Respond
+    | Hush
+    | Instruct
+    | UseVoice
+    | Image
+    | ToolResult
+    | UseTools
+    | TurnTaking
+)
 
 
 # --- configuration and capabilities ---------------------------------------------------------------------------------
@@ -209,6 +332,9 @@ class SessionConfig:
     medium: Literal["pcm", "codes"] = "pcm"  # what the frames of this session carry, both ways
     sampling: Sampling = field(default_factory=Sampling)
     timings: bool = False  # report where each tick's time goes (Took), of an agent that knows
+    turns: TurnTaking | None = None  # None: the agent's own way; else it also reports the turns of both sides
+    transcribe: bool = False  # report what the user says (Transcript), also where the answer needs no transcript
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +411,8 @@ def refuse(config: SessionConfig, can: Capabilities) -> None:
         raise Unsupported(f"{can.name} has no voice {config.voice!r}; it has {', '.join(can.voices) or 'only its own'}")
     if config.language and config.language not in can.languages:
         raise Unsupported(f"{can.name} does not speak {config.language!r}; it speaks {', '.join(can.languages)}")
+    if config.tools and not can.tools:
+        raise Unsupported(f"{can.name} calls no tools")
     if config.medium == "codes" and not can.codebooks:
         raise Unsupported(f"{can.name} does not speak Mimi codes; open a session with medium 'pcm'")
 

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from duplex.frame import SAMPLE_RATE, Frame, Framer
-from duplex.protocols.wire import Aside, BadMessage, Bye, Message, Ready, Refused
-from duplex.session import Note
+from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused
+from duplex.session import Capabilities, Note
 
 HANDSHAKE, AUDIO, TEXT, ERROR = 0, 1, 2, 5  # 3 control, 4 metadata, 6 ping: accepted and ignored
 MESSAGE_LIMIT_SAMPLES = 60 * SAMPLE_RATE
@@ -33,15 +33,22 @@ class MoshiWire:
         self._codec = codec
         self._framer = Framer()
 
-    def hello(self) -> list[Message]:
+    def hello(self, can: Capabilities) -> list[Message]:
         return [bytes([HANDSHAKE])]
 
-    def receive(self, message: Message) -> list[Frame | Note | Bye]:
+    def receive(self, message: Message) -> list[Item]:
         kind, payload = _split(message)
         return list(self._framer.push(_decode(self._codec, payload))) if kind == AUDIO else []
 
     def send(self, said: Frame) -> list[Message]:
         return _audio(self._codec, said) + ([bytes([TEXT]) + said.text.encode()] if said.text else [])
+
+    def lull(self) -> Frame:
+        return self._framer.lull()
+
+    @staticmethod
+    def declined(note: Note, reason: str) -> list[Message]:
+        return MoshiWire.refuse(reason)
 
     @staticmethod
     def refuse(reason: str) -> list[Message]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
-from duplex.protocols.wire import Aside, BadMessage, Bye, Message, Ready, Refused, as_json, asides, note_from, told
+from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused, as_json, asides, note_from, told
 from duplex.session import Capabilities, Note
 
 VERSION = 1
@@ -39,6 +39,10 @@ class Samples:
             raise BadMessage("samples must be finite numbers; got NaN or infinity")
         return self._framer.push(pcm)
 
+    def lull(self) -> Frame:
+        """The next frame, as far as it came, the rest of it silent."""
+        return self._framer.lull()
+
     def pack(self, frame: Frame) -> bytes:
         """One frame's samples; int16 is clipped at full scale. Raises ValueError when the frame holds no pcm."""
         if frame.pcm is None:
@@ -51,20 +55,26 @@ class Samples:
 class PcmWire:
     """The serving side."""
 
-    def __init__(self, can: Capabilities, form: str = "s16") -> None:
+    def __init__(self, form: str = "s16") -> None:
         """Raises BadMessage for an unknown format."""
-        self._can, self._form = can, form
-        self._samples = Samples(form)
+        self._form, self._samples = form, Samples(form)
 
-    def hello(self) -> list[Message]:
+    def hello(self, can: Capabilities) -> list[Message]:
         facts = {"sample_rate": SAMPLE_RATE, "frame_samples": FRAME_SAMPLES, "frame_ms": FRAME_MS, "format": self._form}
-        return [as_json("ready", wire="pcm", version=VERSION, agent=self._can.name, model=self._can.model, **facts)]
+        return [as_json("ready", wire="pcm", version=VERSION, agent=can.name, model=can.model, **facts)]
 
-    def receive(self, message: Message) -> list[Frame | Note | Bye]:
+    def receive(self, message: Message) -> list[Item]:
         return [note_from(message)] if isinstance(message, str) else list(self._samples.push(message))
+
+    def lull(self) -> Frame:
+        return self._samples.lull()
 
     def send(self, said: Frame) -> list[Message]:
         return [*asides(said), self._samples.pack(said)]
+
+    @staticmethod
+    def declined(note: Note, reason: str) -> list[Message]:
+        return PcmWire.refuse(reason)
 
     @staticmethod
     def refuse(reason: str) -> list[Message]:

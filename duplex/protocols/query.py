@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from duplex.protocols.wire import BadMessage
+from duplex.protocols.wire import BadMessage, Open
 from duplex.session import Sampling, SessionConfig
 
 # the parameter in the address -> the field of Sampling, and how it is read
@@ -22,12 +22,12 @@ SAMPLING = {
 }
 
 
-def asked(query: Mapping[str, str], medium: Literal["pcm", "codes"]) -> SessionConfig:
-    """The session that `query` asks for; parameters that are not ours are left alone.
+def asked(query: Mapping[str, str], medium: Literal["pcm", "codes"]) -> Open:
+    """The agent and the session that `query` asks for; parameters that are not ours are left alone.
 
     Raises BadMessage, naming the parameter and its range.
     """
-    return SessionConfig(
+    config = SessionConfig(
         persona=query.get("persona") or query.get("text_prompt", ""),
         voice=query.get("voice") or query.get("voice_prompt", ""),
         language=query.get("language", ""),
@@ -35,6 +35,7 @@ def asked(query: Mapping[str, str], medium: Literal["pcm", "codes"]) -> SessionC
         sampling=Sampling(**_sampling(query)),
         timings=_yes(query, "timings"),
     )
+    return Open(query.get("agent", ""), config)
 
 
 def _yes(query: Mapping[str, str], name: str) -> bool:

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 
 from duplex.frame import FRAME_SAMPLES, TICK_HZ, Frame
-from duplex.protocols.wire import Aside, BadMessage, Bye, Message, Ready, Refused, as_json, asides, note_from, told
+from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused, as_json, asides, note_from, told
 from duplex.session import Capabilities, Note
 
 VERSION = 1
@@ -82,30 +82,42 @@ class Ticker:
 
 
 class TokensWire:
-    """The serving side."""
+    """The serving side; its codes are the agent's, so it reads and writes none before `hello`."""
 
-    def __init__(self, can: Capabilities) -> None:
+    def __init__(self) -> None:
+        self._ticker: Ticker | None = None
+
+    def hello(self, can: Capabilities) -> list[Message]:
         """Raises ValueError when the agent's codebooks do not fit the wire."""
         if can.codebooks > 255 or can.cardinality > MAX_CARDINALITY:
             raise ValueError(f"the wire carries 255 codebooks of {MAX_CARDINALITY} entries; {can.name} has more")
-        self._can = can
         self._ticker = Ticker(can.codebooks, can.cardinality)
-
-    def hello(self) -> list[Message]:
-        can = self._can
         codec = {"codebooks": can.codebooks, "cardinality": can.cardinality, "codec": can.codec}
         facts = {"frame_hz": TICK_HZ, "frame_samples": FRAME_SAMPLES, "agent": can.name, "model": can.model}
         return [as_json("ready", wire="tokens", version=VERSION, **codec, **facts)]
 
-    def receive(self, message: Message) -> list[Frame | Note | Bye]:
-        return [note_from(message) if isinstance(message, str) else self._ticker.read(message)]
+    def receive(self, message: Message) -> list[Item]:
+        return [note_from(message) if isinstance(message, str) else _opened(self._ticker).read(message)]
+
+    def lull(self) -> Frame:
+        raise NotImplementedError("codes cannot be made up: this wire's client is the clock")
 
     def send(self, said: Frame) -> list[Message]:
-        return [*asides(said), self._ticker.write(said)]
+        return [*asides(said), _opened(self._ticker).write(said)]
+
+    @staticmethod
+    def declined(note: Note, reason: str) -> list[Message]:
+        return TokensWire.refuse(reason)
 
     @staticmethod
     def refuse(reason: str) -> list[Message]:
         return [as_json("error", reason=reason)]
+
+
+def _opened(ticker: Ticker | None) -> Ticker:
+    if ticker is None:
+        raise BadMessage("codes before the server's ready message")
+    return ticker
 
 
 class TokensCaller:
@@ -115,21 +127,16 @@ class TokensCaller:
         self._ticker: Ticker | None = None
 
     def say(self, heard: Frame) -> list[Message]:
-        return [self._open().write(heard)]
+        return [_opened(self._ticker).write(heard)]
 
     def receive(self, message: Message) -> list[Ready | Frame | Aside | Refused]:
         if isinstance(message, bytes):
-            return [self._open().read(message)]
+            return [_opened(self._ticker).read(message)]
         items = told(message)
         for item in items:
             if isinstance(item, Ready):
                 self._ticker = _agreed(item)
         return list(items)
-
-    def _open(self) -> Ticker:
-        if self._ticker is None:
-            raise BadMessage("codes before the server's ready message")
-        return self._ticker
 
 
 def _agreed(ready: Ready) -> Ticker:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from duplex import session
 from duplex.frame import Event, Frame
-from duplex.session import Instruct, Note, Say, TypedText
+from duplex.session import Capabilities, Instruct, Note, Say, SessionConfig, TypedText
 
 Message = bytes | str
 
@@ -27,15 +27,44 @@ class Bye:
     """The client has finished."""
 
 
-class Wire(Protocol):
-    """The serving side of one conversation."""
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The client has said whom it wants to talk to, and how."""
 
-    def hello(self) -> list[Message]:
-        """What the client gets as soon as its session is open."""
+    agent: str  # an agent, a model, or any other name: the server's default then
+    config: SessionConfig = field(default_factory=SessionConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the client gets for its message alone, whatever the agent does."""
+
+    messages: tuple[Message, ...]
+
+
+Item = Frame | Note | Bye | Open | Reply
+
+
+class Wire(Protocol):
+    """The serving side of one conversation.
+
+    A wire whose messages name the agent yields an Open before anything but Replies, and then `hello` is called.
+    """
+
+    def hello(self, can: Capabilities) -> list[Message]:
+        """What the client gets as soon as its session with an agent that can do this is open."""
         ...
 
-    def receive(self, message: Message) -> list[Frame | Note | Bye]:
+    def receive(self, message: Message) -> list[Item]:
         """One message -> what it completes; the frames' ticks count from 0. Raises BadMessage, nothing else."""
+        ...
+
+    def lull(self) -> Frame:
+        """The next frame, where the client has sent no sound for it; called only where a route is `steady`."""
+        ...
+
+    def declined(self, note: Note, reason: str) -> list[Message]:
+        """The agent cannot honour `note`; the session goes on."""
         ...
 
     def send(self, said: Frame) -> list[Message]:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
-from typing import Literal
 
 from aiohttp import web
 
-from duplex.protocols.moshi import MoshiWire
-from duplex.protocols.opus import Opus
-from duplex.protocols.pcm import PcmWire
-from duplex.protocols.query import asked
-from duplex.protocols.tokens import TokensWire
-from duplex.protocols.wire import BadMessage, Wire
+from duplex.protocols.wire import BadMessage, Reply
 from duplex.server.config import ServerConfig
-from duplex.server.conversation import BROKEN, FINE, GOING_AWAY, POLICY, TRY_LATER, Conversation, End, Pace
+from duplex.server.conversation import BROKEN, FINE, GOING_AWAY, LEFT, POLICY, TRY_LATER, Conversation, End
 from duplex.server.door import door
 from duplex.server.house import House
+from duplex.server.lobby import Guest, ask
+from duplex.server.pace import MicrophonePace, SteadyPace
+from duplex.server.routes import ROUTES, Route
 from duplex.server.websocket import WebSocket
-from duplex.session import Agent, AtCapacity, Capabilities, Unsupported
+from duplex.session import Agent, AtCapacity, Capabilities, Session, SessionConfig, Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -33,22 +31,6 @@ _CONFIG = web.AppKey("config", ServerConfig)
 _VERSION = version("duplex")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A wire that is served, and what its sessions carry."""
-
-    kind: type[Wire]
-    medium: Literal["pcm", "codes"]
-    open: Callable[[Mapping[str, str], Capabilities], Wire]  # the client's query, the agent -> its wire
-
-
-ROUTES: Mapping[str, Route] = {
-    "/api/chat": Route(MoshiWire, "pcm", lambda query, can: MoshiWire(Opus())),
-    "/api/tokens": Route(TokensWire, "codes", lambda query, can: TokensWire(can)),
-    "/api/pcm": Route(PcmWire, "pcm", lambda query, can: PcmWire(can, query.get("format", "s16"))),
-}
-
-
 def make_app(agents: Mapping[str, Agent], config: ServerConfig | None = None) -> web.Application:
     """The application that serves `agents`, the first of which is the default. Opens and closes none of them."""
     config = config or ServerConfig()
@@ -56,8 +38,8 @@ def make_app(agents: Mapping[str, Agent], config: ServerConfig | None = None) ->
     app[HOUSE], app[_AGENTS], app[_CONFIG] = House(), agents, config
     app.router.add_get("/", _index)
     app.router.add_get("/health", _health)
-    for path in ROUTES:
-        app.router.add_get(path, _converse)
+    for path, route in ROUTES.items():
+        app.router.add_get(path, partial(_converse, route))
     return app
 
 
@@ -77,36 +59,66 @@ def _described(can: Capabilities, in_use: int) -> dict[str, object]:
     return {**asdict(can), "notes": [kind.__name__ for kind in can.notes], "seats_in_use": in_use}
 
 
-async def _converse(request: web.Request) -> web.WebSocketResponse:
+async def _converse(route: Route, request: web.Request) -> web.WebSocketResponse:
     socket = WebSocket()
     await socket.response.prepare(request)
-    end = await _hosted(request, socket)
-    await socket.hang_up(end, [] if end.code == FINE else ROUTES[request.path].kind.refuse(end.reason))
+    try:
+        end = await _hosted(route, request, socket)
+    except ConnectionError:
+        end = LEFT
+    await socket.hang_up(end, [] if end.code == FINE else route.kind.refuse(end.reason))
     return socket.response
 
 
-async def _hosted(request: web.Request, socket: WebSocket) -> End:
-    house, agents, route = request.app[HOUSE], request.app[_AGENTS], ROUTES[request.path]
-    name = request.query.get("agent") or next(iter(agents))
+async def _hosted(route: Route, request: web.Request, socket: WebSocket) -> End:
+    house, config = request.app[HOUSE], request.app[_CONFIG]
     if house.draining:
         return End(GOING_AWAY, "the server is shutting down")
-    if name not in agents:
-        return End(POLICY, f"no agent {name!r}; here: {', '.join(agents)}")
+    try:
+        wire = route.make(request.query)
+        wish = route.wish(request.query) if route.wish else None
+    except BadMessage as error:
+        return End(POLICY, str(error))
+    guest = Guest(wish, []) if wish else await ask(wire, socket, config, time.monotonic)
+    if isinstance(guest, End):
+        return guest
+    agents = request.app[_AGENTS]
+    name = host_of(guest.wish.agent, agents, config.models)
+    if route.ours and guest.wish.agent not in ("", *agents):
+        return End(POLICY, f"no agent {guest.wish.agent!r}; here: {', '.join(agents)}")
     with house.guest(name) as number:
-        try:
-            wire = route.open(request.query, agents[name].capabilities)
-            session = await agents[name].open(asked(request.query, route.medium))
-        except AtCapacity as error:
-            return End(TRY_LATER, str(error))
-        except (BadMessage, Unsupported) as error:
-            return End(POLICY, str(error))
-        except Exception:
-            log.exception("%s could not open a session", name)
-            return End(BROKEN, f"{name} could not open a session; the server's log says why")
+        session = await _opened(agents[name], guest.wish.config)
+        if isinstance(session, End):
+            return session
         log.info("conversation %d opened: %s on %s", number, name, request.path)
-        config, now = request.app[_CONFIG], time.monotonic
-        pace = Pace(config.ahead_ms / 1000 if config.paced else math.inf, now)
-        return await _held(Conversation(session, wire, socket, pace, config, now), house, number)
+        first = [Reply(tuple(wire.hello(agents[name].capabilities))), *guest.rest]
+        pace = (SteadyPace if route.steady else MicrophonePace)(
+            config.ahead_ms / 1000 if config.paced else math.inf, time.monotonic
+        )
+        return await _held(Conversation(session, wire, socket, pace, config, time.monotonic, first), house, number)
+
+
+async def _opened(agent: Agent, config: SessionConfig) -> Session | End:
+    try:
+        return await agent.open(config)
+    except AtCapacity as error:
+        return End(TRY_LATER, str(error))
+    except Unsupported as error:
+        return End(POLICY, str(error))
+    except Exception:
+        name = agent.capabilities.name
+        log.exception("%s could not open a session", name)
+        return End(BROKEN, f"{name} could not open a session; the server's log says why")
+
+
+def host_of(wanted: str, agents: Mapping[str, Agent], models: Mapping[str, str]) -> str:
+    """The agent that answers a client's `wanted`: by its name, the operator's choice, its model, or the first."""
+    if wanted in agents:
+        return wanted
+    if models.get(wanted) in agents:
+        return models[wanted]
+    named = (name for name, agent in agents.items() if agent.capabilities.model == wanted)
+    return next(named, next(iter(agents)))
 
 
 async def _held(conversation: Conversation, house: House, number: int) -> End:

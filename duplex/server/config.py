@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,10 @@ class ServerConfig:
     paced: bool = True  # False: answer as fast as the agent goes
     ahead_ms: int = 240  # how far the answers may run ahead of real time
     max_backlog_ticks: int = 64  # frames held for a client that bursts; then its socket is not read
-    max_message_bytes: int = 1 << 20
+    max_message_bytes: int = 16 << 20  # a quarter of an hour of sound in OpenAI's messages, or a picture
     idle_s: float = 30.0  # a client that completes no frame, or takes no message, for this long is let go
+    silent_s: float = 900.0  # the same for a client that may leave out its sound, as others' protocols allow
+    models: Mapping[str, str] = field(default_factory=dict)  # a model that clients ask for -> the agent that answers
     drain_s: float = 5.0  # how long running conversations may go on after SIGTERM
 
     def __post_init__(self) -> None:
@@ -27,8 +30,9 @@ class ServerConfig:
                 raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
         if self.port > 65_535:
             raise ValueError(f"port must be 0 to 65535, got {self.port}")
-        if self.idle_s <= 0:
-            raise ValueError(f"idle_s must be more than 0, got {self.idle_s}")
+        for name in ("idle_s", "silent_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0, got {getattr(self, name)}")
         if not 1 <= self.max_message_bytes <= 16 << 20:
             raise ValueError(f"max_message_bytes must be 1 to {16 << 20}, got {self.max_message_bytes}")
         if self.key == "":

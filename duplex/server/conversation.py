@@ -1,20 +1,21 @@
 """One conversation on the server: reads a socket into frames, steps the session, sends what it says, in real time.
 
-Knows neither HTTP nor any protocol. The client's microphone is the clock: no frame, no step. What comes faster than
-real time waits in a bounded inbox, and when that is full the socket is not read, so that nothing is lost.
+Knows neither HTTP nor any protocol. What comes faster than real time waits in a bounded inbox, and when that is full,
+the socket is not read, so that nothing is lost. Who the clock is, is for the Pace to say (duplex/server/pace.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from duplex.compat import TaskGroup
-from duplex.frame import FRAME_SECONDS, Frame
-from duplex.protocols.wire import BadMessage, Bye, Message, Wire
+from duplex.frame import Frame
+from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open, Reply, Wire
 from duplex.server.config import ServerConfig
+from duplex.server.pace import Pace
 from duplex.session import Note, Session, Unsupported
 
 log = logging.getLogger(__name__)
@@ -48,26 +49,6 @@ class Socket(Protocol):
         ...
 
 
-class Pace:
-    """Frame t is answered no earlier than its place in real time, less what may be sent ahead."""
-
-    def __init__(
-        self,
-        ahead_s: float,
-        now: Callable[[], float],  # monotonic seconds
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._ahead_s, self._now, self._sleep = ahead_s, now, sleep
-        self._start_s: float | None = None
-
-    async def until(self, t: int) -> None:
-        """Returns when frame t is due; the clock starts at the first call. Other tasks run in any case."""
-        if self._start_s is None:
-            self._start_s = self._now() - t * FRAME_SECONDS
-        early_s = self._start_s + t * FRAME_SECONDS - self._ahead_s - self._now()
-        await self._sleep(max(0.0, early_s))
-
-
 class Conversation:
     """A session, the wire it is spoken over, and the client at the other end."""
 
@@ -79,10 +60,12 @@ class Conversation:
         pace: Pace,
         config: ServerConfig,
         now: Callable[[], float],  # monotonic seconds
+        first: Sequence[Item] = (),  # what there is to do before anything is read
     ) -> None:
         self.session, self._wire, self._socket, self._pace = session, wire, socket, pace
-        self._config, self._now = config, now
-        self._inbox: asyncio.Queue[Frame | Note | Bye | End] = asyncio.Queue(config.max_backlog_ticks)
+        self._config, self._now, self._first = config, now, first
+        self._idle_s = config.idle_s if pace.lull_s() is None else config.silent_s
+        self._inbox: asyncio.Queue[Item | End] = asyncio.Queue(config.max_backlog_ticks)
         self._quiet_since = now()
         self.heard_ticks = 0
         self.said_ticks = 0
@@ -112,6 +95,8 @@ class Conversation:
 
     async def _read(self) -> End | None:
         """Fills the inbox. An End that must wait for the frames before it goes there too."""
+        for item in self._first:
+            await self._inbox.put(item)
         while (message := await self._next()) is not None:
             items = self._items(message)
             for item in items:
@@ -125,17 +110,17 @@ class Conversation:
 
     async def _next(self) -> Message | None:
         while True:
-            left_s = self._quiet_since + self._config.idle_s - self._now()
+            left_s = self._quiet_since + self._idle_s - self._now()
             try:
                 if left_s > 0:
                     return await self._socket.receive(left_s)
             except asyncio.TimeoutError:
                 pass
             if self._inbox.empty():
-                raise _Over(End(POLICY, f"no complete frame for {self._config.idle_s:g} s"))
+                raise _Over(End(POLICY, f"nothing complete was sent for {self._idle_s:g} s"))
             self._quiet_since = self._now()  # the agent is behind: the client may well be waiting for it
 
-    def _items(self, message: Message) -> list[Frame | Note | Bye | End]:
+    def _items(self, message: Message) -> list[Item | End]:
         if len(message) > self._config.max_message_bytes:
             return [End(TOO_BIG, f"a message may hold {self._config.max_message_bytes} bytes, got {len(message)}")]
         try:
@@ -144,29 +129,42 @@ class Conversation:
             return [End(BAD_DATA, str(error))]
 
     async def _step(self) -> End:
-        await self._send(self._wire.hello())
         while True:
-            item = await self._inbox.get()
+            item = await self._due()
             if isinstance(item, End):
                 return item
             if isinstance(item, Bye):
                 return End(FINE, "the client said goodbye")
             if isinstance(item, Frame):
                 await self._answer(item)
-            else:
+            elif isinstance(item, Reply):
+                await self._send(list(item.messages))
+            elif not isinstance(item, Open):  # a wire yields it once, before there is a conversation
                 await self._tell(item)
+
+    async def _due(self) -> Item | End:
+        """What the client sent, or, where it may leave out sound, a frame without any when it is time for one."""
+        try:
+            return await asyncio.wait_for(self._inbox.get(), self._pace.lull_s())
+        except asyncio.TimeoutError:
+            if not self._inbox.empty():  # it came in the same instant
+                return self._inbox.get_nowait()
+            self._pace.lulled()
+            return self._wire.lull()
 
     async def _answer(self, heard: Frame) -> None:
         await self._pace.until(heard.t)
         self.heard_ticks += 1
-        await self._send(self._wire.send(await self.session.step(heard)))
+        said = await self.session.step(heard)
+        self._pace.said(said)
+        await self._send(self._wire.send(said))
         self.said_ticks += 1
 
     async def _tell(self, note: Note) -> None:
         try:
             await self.session.tell(note)
         except Unsupported as error:
-            await self._send(self._wire.refuse(str(error)))
+            await self._send(self._wire.declined(note, str(error)))
 
     async def _send(self, messages: list[Message]) -> None:
         try:

@@ -12,6 +12,7 @@ from duplex.protocols.wire import Message
 from duplex.server.conversation import End
 
 _HARD_LIMIT_BYTES = (16 << 20) + 1  # above it aiohttp hangs up without a word; ServerConfig's limit is lower
+_HEARTBEAT_S = 20.0  # a client that does not answer our pings has gone
 _LAST_WORDS_S = 2.0  # how long a client may take to hear why, and to answer our close
 _REASON_BYTES = 123  # what a websocket's close frame holds
 
@@ -20,7 +21,13 @@ class WebSocket:
     """A websocket that is served."""
 
     def __init__(self) -> None:
-        self.response = web.WebSocketResponse(compress=False, max_msg_size=_HARD_LIMIT_BYTES, timeout=_LAST_WORDS_S)
+        self.response = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=_HARD_LIMIT_BYTES,
+            timeout=_LAST_WORDS_S,
+            heartbeat=_HEARTBEAT_S,
+            protocols=("realtime",),  # what OpenAI's browser client offers
+        )
 
     async def receive(self, timeout_s: float) -> Message | None:
         """The next message; None when the client has left. Raises asyncio.TimeoutError."""

@@ -12,20 +12,45 @@ from duplex.frame import FRAME_SAMPLES, Frame, frames_of, silence
 from duplex.session import (
     Agent,
     AtCapacity,
+    Commit,
+    Heard,
+    Hush,
     Image,
     Instruct,
     Note,
+    Remember,
+    Respond,
+    Rewrite,
     Sampling,
     Say,
     Session,
     SessionConfig,
+    Tool,
     ToolResult,
+    TurnTaking,
     TypedText,
     Unsupported,
+    UseTools,
+    UseVoice,
 )
 from tests.contract.conftest import Candidate
 
-NOTES = [Say("Well."), TypedText("Hi."), Instruct("Be brief."), Image(b"\x89PNG", "image/png"), ToolResult("1", "ok")]
+NOTES = [
+    Say("Well."),
+    TypedText("Hi."),
+    Remember("user", "My name is Ada."),
+    Rewrite((Remember("user", "Hello."), Remember("assistant", "Hi."))),
+    Heard("Hel"),
+    Commit(),
+    Respond(),
+    Hush(),
+    Instruct("Be brief."),
+    UseVoice("heart"),
+    Image(b"\x89PNG", "image/png"),
+    ToolResult("1", "ok"),
+    UseTools((Tool("get_weather"),)),
+    TurnTaking(stop_ms=300),
+]
 SEEDED = SessionConfig(sampling=Sampling(text_seed=1, audio_seed=2))
 AT_ONCE_S = 1.0  # "at once" is not a speed, but it is no wait for a seat either
 

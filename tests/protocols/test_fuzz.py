@@ -20,10 +20,10 @@ KNOWN = (Frame, Say, TypedText, Instruct, Bye, Ready, Aside, Refused)
 SIDES = {
     "chat": lambda: MoshiWire(Opus()),
     "chat caller": lambda: MoshiCaller(Opus()),
-    "pcm s16": lambda: PcmWire(CAN, "s16"),
-    "pcm f32": lambda: PcmWire(CAN, "f32"),
+    "pcm s16": lambda: PcmWire("s16"),
+    "pcm f32": lambda: PcmWire("f32"),
     "pcm caller": PcmCaller,
-    "tokens": lambda: TokensWire(CAN),
+    "tokens": lambda: greeted(TokensWire()),
     "tokens caller": lambda: opened(TokensCaller()),
 }
 GOOD_OGG = Opus().encode(np.zeros(1920, np.float32))
@@ -43,8 +43,13 @@ damaged = st.tuples(st.integers(0, len(GOOD_OGG) - 1), st.integers(0, 255)).map(
 messages = st.binary(max_size=64) | headed.map(b"".join) | damaged | st.text(max_size=20) | jsons.map(json.dumps)
 
 
+def greeted(wire: TokensWire) -> TokensWire:
+    wire.hello(CAN)
+    return wire
+
+
 def opened(caller: TokensCaller) -> TokensCaller:
-    caller.receive(TokensWire(CAN).hello()[0])
+    caller.receive(TokensWire().hello(CAN)[0])
     return caller
 
 

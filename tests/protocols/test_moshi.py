@@ -12,6 +12,7 @@ from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, frames_of
 from duplex.protocols.moshi import MoshiCaller, MoshiWire
 from duplex.protocols.opus import OPUS_DELAY_SAMPLES, Opus
 from duplex.protocols.wire import Aside, BadMessage, Ready, Refused
+from duplex.session import Capabilities
 from tests.server.site import chirp
 
 
@@ -27,7 +28,7 @@ class Plain:
 
 def test_server_side_golden():
     wire = MoshiWire(Plain())
-    assert wire.hello() == [b"\x00"]
+    assert wire.hello(Capabilities("moshi")) == [b"\x00"]
     pcm = np.full(FRAME_SAMPLES, 0.5, np.float32)
     audio = b"\x01" + bytes.fromhex("0000003f") * FRAME_SAMPLES
     assert wire.send(Frame(0, pcm)) == [audio]

@@ -32,8 +32,8 @@ def frame(*first: float, t: int = 0, **more) -> Frame:
     [("s16", bytes.fromhex("0000 0040 00c0 ff7f 0080 ff7f")), ("f32", struct.pack("<6f", 0, 0.5, -0.5, 1, -1, 1.5))],
 )
 def test_server_side_golden(form, first):
-    wire = PcmWire(CAN, form)
-    assert wire.hello() == [READY % form]
+    wire = PcmWire(form)
+    assert wire.hello(CAN) == [READY % form]
     said = frame(0, 0.5, -0.5, 1, -1, 1.5, t=7, text=" hi", events=(Transcript("what?"), Interrupted("half")))
     text, transcript, interrupted, samples = wire.send(said)
     assert text == '{"type":"text","t":7,"text":" hi"}'
@@ -45,7 +45,7 @@ def test_server_side_golden(form, first):
 
 
 def test_notes_golden():
-    wire = PcmWire(CAN)
+    wire = PcmWire()
     assert wire.receive('{"type":"say","text":"a"}') == [Say("a")]
     assert wire.receive('{"type":"type","text":"b"}') == [TypedText("b")]
     assert wire.receive('{"type":"instruct","persona":"c"}') == [Instruct("c")]
@@ -53,7 +53,7 @@ def test_notes_golden():
 
 
 def test_samples_come_in_as_sent():
-    s16, f32 = PcmWire(CAN, "s16"), PcmWire(CAN, "f32")
+    s16, f32 = PcmWire("s16"), PcmWire("f32")
     [heard] = s16.receive(bytes.fromhex("0040 00c0 ff7f 0080") + bytes(2 * (FRAME_SAMPLES - 4)))
     assert heard.t == 0 and heard.pcm[:5].tolist() == [0.5, -0.5, 32767 / 32768, -1.0, 0.0]
     [heard] = f32.receive(RAMP.astype("<f4").tobytes())
@@ -78,7 +78,7 @@ def test_any_chunking_gives_the_same_frames(form, cuts):
     signal = np.random.default_rng(0).uniform(-0.9, 0.9, FRAME_SAMPLES * 3 - 700).astype(np.float32)
     stream = (signal * 32768).astype("<i2").tobytes() if form == "s16" else signal.astype("<f4").tobytes()
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    wire, whole = PcmWire(CAN, form), PcmWire(CAN, form).receive(stream)
+    wire, whole = PcmWire(form), PcmWire(form).receive(stream)
     cut = [f for a, b in pairwise(edges) for f in wire.receive(stream[a:b])]
     assert [f.t for f in cut] == [f.t for f in whole] == list(range(len(stream) // width // FRAME_SAMPLES))
     assert all(np.array_equal(a.pcm, b.pcm) for a, b in zip(cut, whole, strict=True))
@@ -86,21 +86,21 @@ def test_any_chunking_gives_the_same_frames(form, cuts):
 
 @pytest.mark.parametrize("form", ["s16", "f32"])
 def test_what_one_side_says_the_other_hears(form):
-    heard = PcmWire(CAN, form).receive(PcmCaller(form).say(Frame(0, RAMP))[0])
+    heard = PcmWire(form).receive(PcmCaller(form).say(Frame(0, RAMP))[0])
     assert np.abs(heard[0].pcm - RAMP).max() <= 1 / 32768
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_none_are_refused(value):
     with pytest.raises(BadMessage, match="finite"):
-        PcmWire(CAN, "f32").receive(np.array([0, value], "<f4").tobytes())
+        PcmWire("f32").receive(np.array([0, value], "<f4").tobytes())
 
 
 def test_an_unknown_format_is_refused():
     with pytest.raises(BadMessage, match="format must be s16 or f32, got 'mp3'"):
-        PcmWire(CAN, "mp3")
+        PcmWire("mp3")
 
 
 def test_a_frame_without_sound_cannot_be_sent():
     with pytest.raises(ValueError, match="carries pcm, but frame 0 holds none"):
-        PcmWire(CAN).send(Frame(0, codes=np.array([1])))
+        PcmWire().send(Frame(0, codes=np.array([1])))

@@ -23,26 +23,26 @@ KYUTAI = {  # what Kyutai's web client sends
 
 def test_everything_that_kyutais_web_client_sends_is_honoured():
     wanted = Sampling(0.7, 25, 0.8, 250, 299792458, 42, 0.0, 1.0, 64)
-    assert asked(KYUTAI, "pcm") == SessionConfig(sampling=wanted)
+    assert asked(KYUTAI, "pcm").config == SessionConfig(sampling=wanted)
 
 
 def test_nothing_asked_means_the_checkpoints_own():
-    assert asked({"agent": "echo", "key": "k", "worker_addr": "x", "text_topk": ""}, "codes") == SessionConfig(
+    assert asked({"agent": "echo", "key": "k", "worker_addr": "x", "text_topk": ""}, "codes").config == SessionConfig(
         medium="codes"
     )
 
 
 def test_timings_are_told_on_request():
-    assert asked({"timings": "true"}, "pcm") == SessionConfig(timings=True)
-    assert not asked({"timings": "false"}, "pcm").timings and not asked({"timings": ""}, "pcm").timings
+    assert asked({"timings": "true"}, "pcm").config == SessionConfig(timings=True)
+    assert not asked({"timings": "false"}, "pcm").config.timings and not asked({"timings": ""}, "pcm").config.timings
 
 
 def test_persona_and_voice_under_both_names():
-    own = asked({"persona": "a pirate", "voice": "NATF0", "language": "en"}, "pcm")
-    nvidia = asked({"text_prompt": "a pirate", "voice_prompt": "NATF0"}, "pcm")
+    own = asked({"persona": "a pirate", "voice": "NATF0", "language": "en"}, "pcm").config
+    nvidia = asked({"text_prompt": "a pirate", "voice_prompt": "NATF0"}, "pcm").config
     assert (own.persona, own.voice, own.language) == ("a pirate", "NATF0", "en")
     assert (nvidia.persona, nvidia.voice) == ("a pirate", "NATF0")
-    assert asked({"text_prompt": "", "voice_prompt": ""}, "pcm") == SessionConfig()
+    assert asked({"text_prompt": "", "voice_prompt": ""}, "pcm").config == SessionConfig()
 
 
 @pytest.mark.parametrize(

@@ -24,17 +24,23 @@ READY = (
 DOC = Path(__file__).parents[2] / "docs" / "TOKENS.md"
 
 
+def opened(can: Capabilities) -> TokensWire:
+    wire = TokensWire()
+    wire.hello(can)
+    return wire
+
+
 def test_the_worked_example_of_the_document_is_what_the_wire_sends():
     found = re.search(r"Worked example: tick (\d+), K = 8, the codes ([\d ]+):\n\n    ([\da-f ]+)\n", DOC.read_text())
     assert found
     tick, codes, written = found.groups()
     said = Frame(int(tick), codes=np.array([int(code) for code in codes.split()]))
-    assert TokensWire(CAN).send(said) == [bytes.fromhex(written)] == [TICK_3]
+    assert opened(CAN).send(said) == [bytes.fromhex(written)] == [TICK_3]
 
 
 def test_server_side_golden():
-    wire = TokensWire(CAN)
-    assert wire.hello() == [READY]
+    wire = TokensWire()
+    assert wire.hello(CAN) == [READY]
     said = Frame(3, codes=CODES, text=" hi", events=(Hop("stt", 12.5),))
     assert wire.send(said) == [
         '{"type":"text","t":3,"text":" hi"}',
@@ -47,7 +53,7 @@ def test_server_side_golden():
 
 
 def test_notes_golden():
-    wire = TokensWire(CAN)
+    wire = opened(CAN)
     assert wire.receive('{"type":"say","text":"hello"}') == [Say("hello")]
     assert wire.receive('{"type":"type","text":"typed"}') == [TypedText("typed")]
     assert wire.receive('{"type":"instruct","persona":"a pirate"}') == [Instruct("a pirate")]
@@ -93,19 +99,19 @@ def test_client_side_golden():
 )
 def test_what_is_wrong_is_named(message, reason):
     with pytest.raises(BadMessage, match=re.escape(reason)):
-        TokensWire(CAN).receive(message)
+        opened(CAN).receive(message)
 
 
 def test_a_code_beyond_the_codebook_is_refused():
     small = Capabilities("tiny", codebooks=3, cardinality=256)
     fine, high = (lenient_caller(small).say(Frame(0, codes=np.array([0, 255, code])))[0] for code in (255, 256))
-    assert TokensWire(small).receive(fine)[0].codes.tolist() == [0, 255, 255]
+    assert opened(small).receive(fine)[0].codes.tolist() == [0, 255, 255]
     with pytest.raises(BadMessage, match=r"tick 0: codes must be 0 to 255, got \[0, 255, 256\]"):
-        TokensWire(small).receive(high)
+        opened(small).receive(high)
 
 
 def test_a_refused_tick_does_not_advance_the_clock():
-    wire = TokensWire(CAN)
+    wire = opened(CAN)
     with pytest.raises(BadMessage):
         wire.receive(TICK_0[:-1])
     assert wire.receive(TICK_0)[0].t == 0
@@ -119,14 +125,14 @@ def test_padding_bits_must_be_zero():
 
 def test_frames_that_do_not_fit_cannot_be_sent():
     with pytest.raises(ValueError, match="8 codes a tick, but frame 0 holds 2"):
-        TokensWire(CAN).send(Frame(0, codes=np.array([1, 2])))
+        opened(CAN).send(Frame(0, codes=np.array([1, 2])))
     with pytest.raises(ValueError, match="but frame 0 holds no codes"):
-        TokensWire(CAN).send(Frame(0, pcm=np.zeros(1920, np.float32)))
+        opened(CAN).send(Frame(0, pcm=np.zeros(1920, np.float32)))
     for code in (-1, 2048):
         with pytest.raises(ValueError, match="codes must be 0 to 2047"):
             pack(np.array([code]))
     with pytest.raises(ValueError, match="has more"):
-        TokensWire(Capabilities("big", codebooks=8, cardinality=4096))
+        TokensWire().hello(Capabilities("big", codebooks=8, cardinality=4096))
 
 
 @pytest.mark.parametrize(
@@ -158,5 +164,5 @@ def test_pack_inverts_unpack(payload):
 def lenient_caller(can: Capabilities) -> TokensCaller:
     """A caller that believes every code is allowed."""
     caller = TokensCaller()
-    caller.receive(TokensWire(Capabilities(can.name, codebooks=can.codebooks, cardinality=2048)).hello()[0])
+    caller.receive(TokensWire().hello(Capabilities(can.name, codebooks=can.codebooks, cardinality=2048))[0])
     return caller

@@ -63,7 +63,8 @@ async def emptied(here: Site, agent: str, left: int = 0) -> None:
 
 @pytest.mark.parametrize(("path", "message", "code", "reason"), BAD)
 async def test_bad_input_is_answered_with_a_reason(path, message, code, reason):
-    async with site({"echo": open_echo({}), "codes": codes_echo()}) as here, await neighbour_of(here) as neighbour:
+    agents = {"echo": open_echo({}), "codes": codes_echo()}
+    async with site(agents, max_message_bytes=1 << 20) as here, await neighbour_of(here) as neighbour:
         async with await here.call(path) as bad:
             hello = (await bad.receive(10)).data
             assert hello == b"\x00" or json.loads(hello)["type"] == "ready"
@@ -90,7 +91,7 @@ async def test_half_a_frame_and_then_silence_is_let_go(half):
         await socket.send_bytes(half)
         [error], code, reason = await ending(socket)
         await emptied(here, "echo")
-    assert (code, reason) == (1008, "no complete frame for 0.3 s")
+    assert (code, reason) == (1008, "nothing complete was sent for 0.3 s")
     assert told("/api/pcm", error) == reason
 
 

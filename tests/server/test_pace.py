@@ -1,17 +1,20 @@
 """Real time, on a clock that only the test moves."""
 
 import asyncio
+import math
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex.frame import FRAME_SECONDS, Frame, silence
+from duplex.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
 from duplex.protocols.wire import Bye, Message
 from duplex.server.config import ServerConfig
-from duplex.server.conversation import Conversation, Pace
-from duplex.session import Capabilities, SessionConfig
+from duplex.server.conversation import Conversation
+from duplex.server.pace import MicrophonePace, SteadyPace
+from duplex.session import Capabilities, Note, SessionConfig
 from tests.server.site import Puppet
 
 
@@ -35,7 +38,7 @@ class Clock:
 )
 def test_no_frame_leaves_early_and_none_is_held_longer_than_that(ahead_s, waits_s):
     clock, times = Clock(), []
-    pace = Pace(ahead_s, clock.now, clock.sleep)
+    pace = MicrophonePace(ahead_s, clock.now, clock.sleep)
 
     async def client() -> None:
         for t, wait_s in enumerate(waits_s):
@@ -75,7 +78,7 @@ class Counting:
     def __init__(self) -> None:
         self._t = 0
 
-    def hello(self) -> list[Message]:
+    def hello(self, can: Capabilities) -> list[Message]:
         return []
 
     def receive(self, message: Message) -> list[Frame | Bye]:
@@ -87,6 +90,14 @@ class Counting:
     def send(self, said: Frame) -> list[Message]:
         return [f"{said.t}"]
 
+    def lull(self) -> Frame:
+        self._t += 1
+        return silence(self._t - 1)
+
+    @staticmethod
+    def declined(note: Note, reason: str) -> list[Message]:
+        return [reason]
+
     @staticmethod
     def refuse(reason: str) -> list[Message]:
         return [reason]
@@ -94,7 +105,7 @@ class Counting:
 
 async def talk(tape: Tape, clock: Clock, agent: Puppet, config: ServerConfig, ahead_s: float = 0.24) -> Conversation:
     session = await agent.open(SessionConfig())
-    pace = Pace(ahead_s, clock.now, clock.sleep)
+    pace = MicrophonePace(ahead_s, clock.now, clock.sleep)
     return Conversation(session, Counting(), tape, pace, config, clock.now)
 
 
@@ -147,3 +158,60 @@ async def test_cancelling_a_conversation_leaves_no_task_behind():
     with pytest.raises(asyncio.CancelledError):
         await running
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# --- where the client may leave out its sound -------------------------------------------------------------------------
+
+
+def loud(t: int) -> Frame:
+    return Frame(t, np.full(FRAME_SAMPLES, 0.5, np.float32))
+
+
+async def test_without_the_clients_sound_ticks_come_in_real_time():
+    clock = Clock()
+    pace = SteadyPace(0.24, clock.now, clock.sleep)
+    times = []
+    for t in range(10):
+        clock.s += pace.lull_s()
+        pace.lulled()
+        await pace.until(t)
+        pace.said(silence(t))
+        times.append(clock.s - 100)
+    assert times == pytest.approx([t * FRAME_SECONDS for t in range(10)])
+
+
+async def test_a_frame_of_the_client_is_waited_for_longer_than_the_next_made_up_one():
+    clock = Clock()
+    pace = SteadyPace(0.24, clock.now, clock.sleep)
+    pace.said(silence(0))
+    assert pace.lull_s() == pytest.approx(0.38)
+    clock.s += 0.38
+    pace.lulled()
+    pace.said(silence(1))
+    assert pace.lull_s() == pytest.approx(0.08)
+
+
+async def test_sound_sent_at_once_is_heard_at_once_and_answered_in_real_time():
+    clock = Clock()
+    pace, times = SteadyPace(0.24, clock.now, clock.sleep), []
+    for t in range(20):
+        await pace.until(t)
+        times.append(clock.s - 100)
+        pace.said(silence(t) if t < 10 else loud(t))
+    assert times[:10] == [0.0] * 10
+    assert times[10:] == pytest.approx([max(0.0, n * FRAME_SECONDS - 0.24) for n in range(10)])
+
+
+async def test_a_conversation_goes_on_without_the_clients_sound_and_keeps_its_order():
+    clock = Clock()
+    tape = Tape(clock, ["x", "x"])
+    session = await Puppet(lambda heard: heard, Capabilities("p")).open(SessionConfig())
+    pace = SteadyPace(math.inf, asyncio.get_running_loop().time)
+    conversation = Conversation(session, Counting(), tape, pace, ServerConfig(), clock.now)
+    closing = asyncio.Event()
+    running = asyncio.create_task(conversation.run(closing))
+    while len(tape.sent) < 5:  # noqa: ASYNC110 (a tape has no reason to tell)
+        await asyncio.sleep(0.01)
+    closing.set()
+    await running
+    assert [message for message, _ in tape.sent][:5] == ["0", "1", "2", "3", "4"]

@@ -1,0 +1,35 @@
+"""Which wire is spoken at which address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from duplex.protocols.moshi import MoshiWire
+from duplex.protocols.opus import Opus
+from duplex.protocols.pcm import PcmWire
+from duplex.protocols.query import asked
+from duplex.protocols.tokens import TokensWire
+from duplex.protocols.wire import Open, Wire
+
+Query = Mapping[str, str]  # of the client's address
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A wire that is served."""
+
+    kind: type[Wire]
+    make: Callable[[Query], Wire]  # raises BadMessage
+    wish: Callable[[Query], Open] | None = None  # raises BadMessage; None: the wire's own messages say it
+    steady: bool = False  # ticks come in real time, also where the client sends no sound
+    ours: bool = False  # `agent` in the address names one of this server's agents; else any name of a model will do
+
+
+ROUTES: Mapping[str, Route] = {
+    "/api/chat": Route(MoshiWire, lambda query: MoshiWire(Opus()), lambda query: asked(query, "pcm"), ours=True),
+    "/api/tokens": Route(TokensWire, lambda query: TokensWire(), lambda query: asked(query, "codes"), ours=True),
+    "/api/pcm": Route(
+        PcmWire, lambda query: PcmWire(query.get("format", "s16")), lambda query: asked(query, "pcm"), ours=True
+    ),
+}
