@@ -182,6 +182,11 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Discard:
+    """What was heard of the user's turn so far does not count."""
+
+
+@dataclass(frozen=True, slots=True)
 class Respond:
     """Answer now what is known so far."""
 
@@ -270,6 +275,7 @@ Note = (
     | Rewrite
     | Heard
     | Commit
+    | Discard
     | Respond
     | Hush
     | Instruct

@@ -75,9 +75,7 @@ class TurnDetector:
     """Feed one score a hop; get an edge when one becomes certain."""
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._start_hops = gate.hops(gate.start_ms)
-        self._stop_hops = gate.hops(gate.stop_ms)
+        self.retune(gate)
         self._hop = 0
         self._begin = 0  # first hop of the current run
         self._voiced = 0  # one past the last hop at or above the threshold
@@ -91,8 +89,14 @@ class TurnDetector:
             return self._heard()
         return self._quiet()
 
+    def retune(self, gate: Gate) -> None:
+        """Go on with other thresholds and times, at hops of the same length."""
+        self._gate = gate
+        self._start_hops = gate.hops(gate.start_ms)
+        self._stop_hops = gate.hops(gate.stop_ms)
+
     def flush(self) -> Edge | None:
-        """The signal is over: the end of the span that is still open, if any."""
+        """The signal, or all of it that matters, is over: the end of the span that is still open, if any."""
         if not self.speaking:
             return None
         self.speaking = self._running = False

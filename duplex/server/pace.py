@@ -1,4 +1,4 @@
-"""When a conversation's next tick is due: by the client's microphone, or by our own clock where sound may be left out."""
+"""When a conversation's next tick is due: by the client's microphone, or by our own clock where it may be silent."""
 
 from __future__ import annotations
 

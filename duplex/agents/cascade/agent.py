@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from duplex.agents.cascade.answer import Answer
 from duplex.agents.cascade.config import CascadeConfig
 from duplex.agents.cascade.llm import LanguageModel
 from duplex.agents.cascade.memory import Memory
-from duplex.agents.cascade.session import CascadeSession
+from duplex.agents.cascade.session import NOTES, CascadeSession
 from duplex.agents.cascade.stt import Transcriber
 from duplex.agents.cascade.tts import Speaker
-from duplex.agents.cascade.vad import Ear, Score
-from duplex.session import AtCapacity, Capabilities, Instruct, Say, Session, SessionConfig, TypedText, refuse
+from duplex.agents.cascade.vad import Score
+from duplex.session import AtCapacity, Capabilities, Image, Session, SessionConfig, UseTools, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,9 @@ class CascadeAgent:
             model=f"silero + {config.stt.model} + {config.llm.model} + {config.voice}",
             persona=True,
             voices=stages.tts.voices,
-            notes=(Say, TypedText, Instruct),
+            tools=True,
+            images=config.llm.images,
+            notes=(*NOTES, Image) if config.llm.images else NOTES,
             seats=config.seats,
         )
 
@@ -54,9 +55,9 @@ class CascadeAgent:
         session = CascadeSession(
             config=self._config,
             can=self.capabilities,
-            ear=Ear(self._config.vad, self._stages.ear()),
-            answer=partial(self._answer, config.voice or self._config.voice),
-            persona=config.persona or self._config.persona,
+            wish=config,
+            score=self._stages.ear(),
+            answer=self._answer,
             hearing=self._hearing,
             now=self._now,
             leave=lambda: self._sessions.discard(session),
@@ -75,6 +76,6 @@ class CascadeAgent:
         self._stages.tts.close()
         await self._stages.llm.close()
 
-    def _answer(self, voice: str, memory: Memory) -> Answer:
+    def _answer(self, voice: str, memory: Memory, tools: UseTools) -> Answer:
         stages = self._stages
-        return Answer(stages.stt, stages.llm, stages.tts, voice, memory, self._config.max_sentences)
+        return Answer(stages.stt, stages.llm, stages.tts, voice, memory, self._config.max_sentences, tools)

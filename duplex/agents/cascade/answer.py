@@ -20,7 +20,7 @@ from duplex.agents.cascade.stt import Transcriber
 from duplex.agents.cascade.tts import Speaker
 from duplex.agents.cascade.vad import EAR_HZ
 from duplex.frame import SAMPLE_RATE
-from duplex.session import Failed, Work
+from duplex.session import Failed, UseTools, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,15 @@ class Reached:
     stage: str
 
 
-Step = Understood | Reached | Phrase | Failed
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A tool is wanted instead of words."""
+
+    name: str
+    arguments: str  # a JSON object
+
+
+Step = Understood | Reached | Called | Phrase | Failed
 
 
 @dataclass
@@ -50,6 +58,7 @@ class Answer:
     voice: str
     memory: Memory  # a copy: the session's own learns of the user's words when the answer is released
     max_sentences: int
+    tools: UseTools = field(default_factory=lambda: UseTools(()))
     stage: str = "stt"
     work: Work = field(default_factory=Work)  # what went into it so far
 
@@ -71,9 +80,19 @@ class Answer:
 
     async def to_text(self, text: str) -> AsyncGenerator[Step, None]:
         """Answer what the user said."""
+        self.memory.hear(text)
+        async with aclosing(self.to_all()) as steps:
+            async for step in steps:
+                yield step
+
+    async def to_all(self) -> AsyncGenerator[Step, None]:
+        """Answer what was said so far."""
         self.stage = "llm"
         try:
-            async with aclosing(self._reply(text)) as steps:
+            if call := await self._call():
+                yield call
+                return
+            async with aclosing(self._reply()) as steps:
                 async for step in steps:
                     yield step
         except Exception as error:
@@ -88,11 +107,18 @@ class Answer:
         except Exception as error:
             yield _failed(self.stage, error)
 
-    async def _reply(self, text: str) -> AsyncGenerator[Step, None]:
+    async def _call(self) -> Called | None:
+        """The tool that the user's words ask for; a result that has just come is spoken of, not asked for again."""
+        messages, wanted = self.memory.messages(), self.tools
+        if not wanted.tools or wanted.choice == "none" or messages[-1]["role"] != "user":
+            return None
+        call = await self.llm.choose(messages, wanted.tools, wanted.choice)
+        return Called(call.name, call.arguments) if call else None
+
+    async def _reply(self) -> AsyncGenerator[Step, None]:
         phrases = Phrases(self.max_sentences)
         reached: set[str] = set()
         voiced = 0  # pieces
-        self.memory.hear(text)
         async with aclosing(self.llm.reply(self.memory.messages())) as pieces:
             async for piece in _then_end(pieces):
                 self._count(pieces=piece is not None)

@@ -39,6 +39,7 @@ class LlmConfig:
 
     model: str = "smollm2-135m"
     url: str = ""
+    images: bool = False  # the model at `url` takes pictures
     key: str = ""  # sent to `url` as a bearer token
     threads: int = 1  # llama.cpp's threads spin at barriers: two on two busy cores fell from 55 to 5 tokens a second
     context_tokens: int = 2048  # for each session

@@ -51,6 +51,10 @@ class Due(Generic[T]):
         if ahead > 0 and not self._task.done():
             await asyncio.wait([self._task], timeout=ahead)
 
+    def waiting(self, t: int) -> list[T]:
+        """The items that are due in tick t and were not taken, as far as they are known now."""
+        return [ready.item for ready in self._ready if self._tick(ready) <= t]
+
     async def by(self, t: int) -> list[Ready[T]]:
         """The items that are due in tick t or before, oldest first. Raises what the job raised."""
         await self.pace(t)

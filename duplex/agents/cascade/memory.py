@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": ...}
+from duplex.session import Heard, Image, Instruct, Note, Remember, Rewrite, ToolResult
+
+Message = dict[str, Any]  # {"role": "system" | "user" | "assistant", "content": text, or parts of text and pictures}
 
 
 @dataclass
@@ -19,13 +24,52 @@ class Memory:
 
     def hear(self, text: str) -> None:
         """The user said this. Two utterances without an answer between them are one."""
-        self._add("user", text.strip())
-        self._forget()
+        self.add("user", text)
 
     def voice(self, text: str) -> None:
         """These words of the agent have begun to sound."""
         if text:
             self._add("assistant", text.strip())
+
+    def add(self, role: str, text: str) -> None:
+        """This was said, by whomever."""
+        self._add(role, text.strip())
+        self._forget()
+
+    def show(self, picture: bytes, mime: str) -> None:
+        """The user showed this."""
+        url = f"data:{mime};base64,{base64.b64encode(picture).decode()}"
+        self._said.append({"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]})
+
+    def correct(self, heard: str) -> None:
+        """All that the user heard of the agent's last words."""
+        for at in range(len(self._said) - 1, -1, -1):
+            if self._said[at]["role"] == "assistant":
+                self._said[at]["content"] = heard.strip()
+                if not heard.strip():
+                    del self._said[at]
+                return
+
+    def rewrite(self, lines: Iterable[Remember]) -> None:
+        """This is all that was said."""
+        self._said = []
+        for line in lines:
+            self.add(line.role, line.text)
+
+    def learn(self, note: Note) -> None:
+        """What a client knows of the conversation and the agent could not hear; other notes make no difference."""
+        if isinstance(note, Instruct):
+            self.persona = note.persona
+        elif isinstance(note, Remember):
+            self.add(note.role, note.text)
+        elif isinstance(note, Rewrite):
+            self.rewrite(note.lines)
+        elif isinstance(note, Heard):
+            self.correct(note.text)
+        elif isinstance(note, Image):
+            self.show(note.data, note.mime)
+        elif isinstance(note, ToolResult):
+            self.add("system", f"The tool has answered: {note.output}\nTell the user so in one short sentence.")
 
     def messages(self) -> list[Message]:
         """The whole conversation, the persona first."""
@@ -38,8 +82,9 @@ class Memory:
         return twin
 
     def _add(self, role: str, text: str) -> None:
-        if self._said and self._said[-1]["role"] == role:
-            self._said[-1]["content"] += " " + text
+        last = self._said[-1] if self._said else {"role": "", "content": None}
+        if last["role"] == role and isinstance(last["content"], str):
+            last["content"] += " " + text
         else:
             self._said.append({"role": role, "content": text})
 
@@ -48,7 +93,8 @@ class Memory:
         if self._chars() > self.max_chars:
             while len(self._said) > 1 and self._chars() > self.max_chars // 2:
                 del self._said[0]
-            self._said[0]["content"] = self._said[0]["content"][-self.max_chars :]
+            if isinstance(self._said[0]["content"], str):
+                self._said[0]["content"] = self._said[0]["content"][-self.max_chars :]
 
     def _chars(self) -> int:
-        return sum(len(message["content"]) for message in self._said)
+        return sum(len(message["content"]) for message in self._said if isinstance(message["content"], str))

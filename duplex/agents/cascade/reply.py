@@ -25,6 +25,7 @@ class Reply:
     progress: int = 0  # the tick in which it last brought something
     heard: str = ""  # what of it has been voiced
     understood: bool = False  # its transcript was released
+    begun: bool = False  # it was told that it is being given
     phrases: list[Phrase] = field(default_factory=list)  # that were released
     silenced_samples: int = 0  # of these phrases, never to sound
     why: str = "unfinished"  # what has become of the rest of it: see Wasted

@@ -81,14 +81,14 @@ class Ear:
 
     def __init__(self, config: VadConfig, score: Score) -> None:
         self._config, self._score = config, score
-        gate = Gate(config.threshold, config.off, config.start_ms, config.stop_ms, _HOP_SAMPLES)
-        self._detector = TurnDetector(gate)
+        self._detector = TurnDetector(_gate(config))
         self._resampler = Resampler()
         self._rest = np.zeros(0, np.float32)  # at 16 kHz, less than a hop
         self._audio = np.zeros(0, np.float32)  # at 16 kHz: the turn so far, or the last pad_ms
         self._ended = self._audio  # the turn before
         self._hops = 0
         self.voiced_until = 0  # the end of the last hop that sounded like speech
+        self.held = False  # somebody else says when a turn begins and ends: no edges, and all audio belongs to it
 
     @property
     def speaking(self) -> bool:
@@ -102,7 +102,26 @@ class Ear:
     @property
     def turn(self) -> np.ndarray:
         """The turn so far, or else the last one, with what came just before it: float32 [n] at 16 kHz."""
-        return self._audio if self.speaking else self._ended
+        return self._audio if self.speaking or (self.held and len(self._audio)) else self._ended
+
+    def retune(self, config: VadConfig) -> None:
+        """Other thresholds and times from here on."""
+        self._config = config
+        self._detector.retune(_gate(config))
+
+    def end(self) -> Edge | None:
+        """The turn is over now, if there is one: its edge, without waiting for silence."""
+        now = self._hops * _HOP_SAMPLES
+        edge = Edge("ended", now, now) if self.held and len(self._audio) else self._detector.flush()
+        if edge:
+            self._ended = self._audio
+            self.forget()
+        return edge
+
+    def forget(self) -> None:
+        """What was heard of this turn does not count."""
+        self._detector.flush()
+        self._audio = np.zeros(0, np.float32)
 
     def hear(self, pcm: np.ndarray) -> list[Edge]:
         """The next float32 [n] at 24 kHz -> the edges that it makes certain."""
@@ -120,6 +139,11 @@ class Ear:
             self.voiced_until = self._hops * _HOP_SAMPLES
         if edge and edge.kind == "ended":
             self._ended = self._audio
-        keep_ms = self._config.longest_turn_ms if self.speaking else self._config.pad_ms + self._config.start_ms
+        whole = self.speaking or self.held
+        keep_ms = self._config.longest_turn_ms if whole else self._config.pad_ms + self._config.start_ms
         self._audio = np.concatenate([self._audio, hop])[-round(keep_ms * EAR_HZ / 1000) :]
-        return edge
+        return None if self.held else edge
+
+
+def _gate(config: VadConfig) -> Gate:
+    return Gate(config.threshold, config.off, config.start_ms, config.stop_ms, _HOP_SAMPLES)
