@@ -110,7 +110,7 @@ def serve_settings(
     if native and "native" not in agents:
         raise ConfigError(f"--{next(iter(native))} is for the native agent, which --agent leaves out")
     agents.get("native", {}).update(native)
-    return agents, {**tables.get("server", {}), **_given(args, "host", "port", "key")}
+    return agents, {**tables.get("server", {}), **_given(args, "host", "port", "key", "tls_self_signed", "tls_port")}
 
 
 def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -149,6 +149,9 @@ def _serve_flags(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
     serve.add_argument("--port", type=int, help="(default: 8998)")
     serve.add_argument("--key", help="clients must present this key")
+    tls = "listen a second time, encrypted, with a certificate made here (Google's SDKs insist)"
+    serve.add_argument("--tls-self-signed", action="store_true", default=None, help=tls)
+    serve.add_argument("--tls-port", type=int, help="where it is listened to encrypted (default: 8999)")
     serve.add_argument(
         "--checkpoint", metavar="NAME_OR_PATH", help="weights of the native agent; see duplex weights list"
     )

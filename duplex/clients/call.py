@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from duplex.frame import Frame
+from duplex.protocols.gemini.caller import GeminiCaller
+from duplex.protocols.live import LiveCaller
 from duplex.protocols.moshi import MoshiCaller
 from duplex.protocols.opus import Opus
 from duplex.protocols.pcm import PcmCaller
+from duplex.protocols.realtime import RealtimeCaller
 from duplex.protocols.tokens import TokensCaller
-from duplex.protocols.wire import Aside, BadMessage, Caller, Ready, Refused
+from duplex.protocols.wire import Aside, BadMessage, Caller, Hushed, Message, Ready, Refused, Sound, Told
 
-WIRES: Mapping[str, Callable[[Mapping[str, str]], Caller]] = {  # the query of the call -> its caller
-    "chat": lambda query: MoshiCaller(Opus()),
-    "tokens": lambda query: TokensCaller(),
-    "pcm": lambda query: PcmCaller(query.get("format", "s16")),
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A wire that can be called."""
+
+    path: str
+    caller: Callable[[Mapping[str, str]], Caller]  # the query of the call -> its caller
+    played: bool = False  # sound comes when it is made, to be played out of a buffer; so there is only real time
+
+
+_GEMINI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+_WORDS = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}  # OpenAI's servers tell them who asks
+WIRES: Mapping[str, Service] = {
+    "chat": Service("/api/chat", lambda query: MoshiCaller(Opus())),
+    "tokens": Service("/api/tokens", lambda query: TokensCaller()),
+    "pcm": Service("/api/pcm", lambda query: PcmCaller(query.get("format", "s16"))),
+    "realtime": Service("/v1/realtime", lambda query: RealtimeCaller(_WORDS), played=True),
+    "live": Service("/v1/live/sessions", lambda query: LiveCaller(query.get("agent", "")), played=True),
+    "gemini": Service(_GEMINI, lambda query: GeminiCaller(query.get("agent", "")), played=True),
 }
 QUIET_S = 30.0  # a server that says nothing for so long is given up
 _STATUS = {
@@ -43,7 +62,8 @@ async def dial(
         raise CallFailed(f"no wire {wire!r}; known: {', '.join(WIRES)}")
     query = dict(query or {}) | ({"agent": agent} if agent else {})
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    address = f"{_base(url)}/api/{wire}"
+    service = WIRES[wire]
+    address = _base(url) + service.path
     async with aiohttp.ClientSession() as http:
         try:
             socket = await http.ws_connect(address, params=query, headers=headers, max_msg_size=16 << 20)
@@ -52,7 +72,7 @@ async def dial(
         except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
             raise CallFailed(f"no server at {address}: {error}; start one with: duplex serve") from None
         async with socket:
-            call = Call(socket, WIRES[wire](query))
+            call = Call(socket, service.caller(query))
             await call.answered()
             yield call
 
@@ -63,31 +83,35 @@ class Call:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, caller: Caller) -> None:
         self.facts: Mapping[str, Any] = {}  # what the server told about the session
         self._socket, self._caller = socket, caller
-        self._items: deque[Ready | Frame | Aside | Refused] = deque()
+        self._items: deque[Told] = deque()
         self._error = ""  # the last one that the server reported
 
     async def answered(self) -> None:
         """Returns when the session is open. Raises CallFailed."""
+        await self._send(self._caller.hello())
         while not isinstance(item := await self._next(), Ready):
             pass
         self.facts = item.facts
 
     async def say(self, heard: Frame) -> bool:
         """Send one tick; False when the server has hung up (`hear` knows why)."""
+        return await self._send(self._caller.say(heard))
+
+    async def hear(self) -> Frame | Aside | Sound | Hushed:
+        """What the agent says next, or what goes with it. Raises CallFailed when there is no more."""
+        while isinstance(item := await self._next(), (Ready, Refused)):
+            pass
+        return item
+
+    async def _send(self, messages: Sequence[Message]) -> bool:
         try:
-            for message in self._caller.say(heard):
+            for message in messages:
                 await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
         except ConnectionError:
             return False
         return True
 
-    async def hear(self) -> Frame | Aside:
-        """The agent's next tick, or text that goes with one. Raises CallFailed when there is no more."""
-        while not isinstance(item := await self._next(), (Frame, Aside)):
-            pass
-        return item
-
-    async def _next(self) -> Ready | Frame | Aside | Refused:
+    async def _next(self) -> Told:
         while not self._items:
             self._items.extend(await self._receive())
         item = self._items.popleft()
@@ -95,7 +119,7 @@ class Call:
             self._error = item.reason
         return item
 
-    async def _receive(self) -> list[Ready | Frame | Aside | Refused]:
+    async def _receive(self) -> Sequence[Told]:
         try:
             message = await self._socket.receive(QUIET_S)
         except asyncio.TimeoutError:

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from duplex.clients.call import WIRES, Call, CallFailed, dial
+from duplex.clients.playout import Playout
 from duplex.clients.wav import load_wav
 from duplex.codec import Codec, open_codec
 from duplex.compat import TaskGroup
-from duplex.frame import FRAME_MS, SAMPLE_RATE, Frame, frames_of
+from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, frames_of
 from duplex.protocols.opus import OPUS_DELAY_SAMPLES
-from duplex.protocols.wire import Aside
+from duplex.protocols.wire import Aside, Hushed, Sound
 from duplex.recording import RecordingWriter
 
 
@@ -33,7 +34,7 @@ async def replay(
     pcm: np.ndarray,  # float32 [n], 24 kHz
     recording: Path,
     *,
-    wire: str,  # chat | tokens | pcm
+    wire: str,  # of call.WIRES
     agent: str,
     realtime: bool = True,
     tail_s: float = 0,
@@ -47,11 +48,14 @@ async def replay(
 
     In real time frame t is heard when it is complete at the microphone, (t + 1) * 80 ms after the start, and sent then;
     otherwise it is sent as fast as the server takes it. `said_ms` is when the agent's frame t arrived. The wire
-    "tokens" needs the agent's `codec`. `on_text` gets the agent's words as they come. Raises CallFailed; what was
-    recorded until then stays.
+    "tokens" needs the agent's `codec`. Over others' protocols (realtime, live, gemini) sound comes as it is made: there
+    is only real time, and what is recorded is what a listener hears out of a play-out buffer that never waits.
+    `on_text` gets the agent's words as they come. Raises CallFailed; what was recorded until then stays.
     """
     if wire == "tokens" and codec is None:
         raise CallFailed("the wire 'tokens' carries Mimi codes: give the agent's codec")
+    if wire in WIRES and WIRES[wire].played and not realtime:
+        raise CallFailed(f"the wire {wire!r} goes in real time only")
     user = list(frames_of(np.concatenate([pcm, np.zeros(round(tail_s * SAMPLE_RATE), np.float32)])))
     async with dial(url, wire=wire, agent=agent, key=key, query=query) as call:
         facts = {"wire": wire, "realtime": realtime, "opus_delay_samples": OPUS_DELAY_SAMPLES if wire == "chat" else 0}
@@ -59,7 +63,8 @@ async def replay(
         with RecordingWriter(
             recording, {"agent": agent, **facts, "server": dict(call.facts), **(meta or {})}
         ) as writer:
-            await _Replay(call, user, writer, coder, realtime, on_text).run()
+            player = Playout() if WIRES[wire].played else None
+            await _Replay(call, user, writer, coder, player, realtime, on_text).run()
 
 
 class _Replay:
@@ -71,28 +76,36 @@ class _Replay:
         user: list[Frame],
         writer: RecordingWriter,
         coder: _Coder | None,
+        player: Playout | None,
         realtime: bool,
         on_text: Callable[[str], object],
     ) -> None:
         self._call, self._user, self._writer, self._coder = call, user, writer, coder
-        self._realtime, self._on_text = realtime, on_text
+        self._player, self._realtime, self._on_text = player, realtime, on_text
         self._began_s = time.monotonic()
         self._heard: list[tuple[Frame, float]] = []  # (frame, ms) of every tick that was sent
         self._arrived: asyncio.Queue[tuple[Frame | Aside, float] | None] = asyncio.Queue()
 
     async def run(self) -> None:
-        failure = None
         async with TaskGroup() as tasks:
             speaking = tasks.create_task(self._speak())
+            hearing = tasks.create_task(self._heard_out())
             tasks.create_task(self._write())
-            try:
-                await self._listen()
-            except CallFailed as error:
-                failure = error
+            await (asyncio.wait([speaking, hearing], return_when=asyncio.FIRST_COMPLETED) if self._player else hearing)
+            over = hearing.done()
             speaking.cancel()
+            hearing.cancel()
             self._arrived.put_nowait(None)
-        if failure:
+        if over and (failure := hearing.result()):
             raise failure
+
+    async def _heard_out(self) -> CallFailed | None:
+        """Listens to the end, and returns why it came too early."""
+        try:
+            await (self._overhear(self._player) if self._player else self._listen())
+        except CallFailed as error:
+            return error
+        return None
 
     def _now_ms(self) -> float:
         return (time.monotonic() - self._began_s) * 1000
@@ -108,6 +121,8 @@ class _Replay:
             self._heard.append((heard, said_at_ms))
             if not await self._call.say(heard):
                 return
+            if self._player:
+                self._arrived.put_nowait((Frame(heard.t, self._player.pull(FRAME_SAMPLES)), self._now_ms()))
 
     async def _listen(self) -> None:
         ticks = 0
@@ -116,10 +131,23 @@ class _Replay:
                 item = await self._call.hear()
             except CallFailed as error:
                 raise CallFailed(f"{error}; {ticks} of {len(self._user)} ticks were answered") from None
+            if isinstance(item, (Sound, Hushed)):
+                raise CallFailed("the server speaks another protocol: sound without a tick")
             self._arrived.put_nowait((item, self._now_ms()))
             ticks += isinstance(item, Frame)
             if ticks > len(self._heard):
                 raise CallFailed(f"the server answered tick {ticks - 1} before it was asked")
+
+    async def _overhear(self, player: Playout) -> None:
+        """Until the server hangs up: sound is played, and whatever else it says goes with the tick of its arrival."""
+        while True:
+            item = await self._call.hear()
+            if isinstance(item, Hushed):
+                player.clear()
+            elif isinstance(item, Aside):
+                self._arrived.put_nowait((replace(item, t=max(0, len(self._heard) - 1)), self._now_ms()))
+            elif item.pcm is not None:
+                player.push(item.pcm)
 
     async def _write(self) -> None:
         """A tick is written when the next one arrives: only then is its text complete, whatever the wire's order."""

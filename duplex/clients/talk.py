@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import sphn
 
-from duplex.clients.call import Call, CallFailed, dial
+from duplex.clients.call import WIRES, Call, CallFailed, dial
 from duplex.clients.replay import replay
 from duplex.clients.wav import load_wav
 from duplex.compat import TaskGroup
@@ -59,6 +59,8 @@ async def _play(url: str, agent: str, wire: str, pcm: np.ndarray, output: Path |
 
 
 def _converse(url: str, agent: str, wire: str, output: Path | None, key: str | None) -> None:
+    if wire in WIRES and WIRES[wire].played:
+        raise OSError(f"over {wire!r} talk with a recorded user: --input user.wav; by microphone over chat or pcm")
     phone = _Phone(_sound(), keep=output is not None)
     try:
         asyncio.run(phone.call(url, agent, wire, key))
@@ -117,7 +119,7 @@ class _Phone:
             item = await call.hear()
             if isinstance(item, Aside):
                 _show(item.text)
-            elif item.pcm is not None:
+            elif isinstance(item, Frame) and item.pcm is not None:
                 (self.reply if self._keep else self._speaker).append(item.pcm)
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from duplex.engine.forcing import FREE
 from duplex.engine.model import Heard, Said
 from duplex.engine.seats import Seats, mask
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, Frame
@@ -54,6 +55,7 @@ class _Wait:
     frame: Frame
     begins: Sampling | None  # set on the first frame of a session
     since_s: float | None  # when it came, where somebody asks how long it took
+    forced: int  # the text token to say in this tick, or FREE
     answer: Future[Voiced] = field(default_factory=Future)
 
 
@@ -72,7 +74,7 @@ class Engine:
 
     def __init__(self, load: Callable[[], Steps], now: Callable[[], float] = time.monotonic) -> None:
         """Runs `load` on the device thread and waits for it; whatever it raises is raised here."""
-        self._now = now
+        self.now = now  # monotonic seconds
         self._waiting: deque[_Wait] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -84,12 +86,14 @@ class Engine:
         self.model = loaded.result()
         self.seats = Seats(self.model.rows)
 
-    def post(self, row: int, frame: Frame, begins: Sampling | None = None, timed: bool = False) -> Future[Voiced]:
+    def post(
+        self, row: int, frame: Frame, begins: Sampling | None = None, timed: bool = False, forced: int = FREE
+    ) -> Future[Voiced]:
         """Queue one frame of the session in `row`; `begins` is its sampling, with its first frame only.
 
-        `timed` asks for `Voiced.took`.
+        `timed` asks for `Voiced.took`; `forced` is the text token to say in this tick.
         """
-        wait = _Wait(row, frame, begins, self._now() if timed else None)
+        wait = _Wait(row, frame, begins, self.now() if timed else None, forced)
         with self._wake:
             if self._closed:
                 raise RuntimeError(_CLOSED)
@@ -140,7 +144,7 @@ class Engine:
         return list(batch.values()) or self._gather()
 
     def _answer(self, model: Steps, batch: list[_Wait]) -> None:
-        began = self._now()
+        began = self.now()
         try:
             for wait in batch:
                 if wait.begins is not None:
@@ -150,7 +154,7 @@ class Engine:
             for wait in batch:
                 wait.answer.set_exception(error)
             return
-        self._count((self._now() - began) * 1000)
+        self._count((self.now() - began) * 1000)
         for wait in batch:
             row, took = wait.row, _took(wait, began, said)
             wait.answer.set_result(Voiced(said.pcm[row].copy(), said.codes[row].copy(), int(said.text[row]), took))
@@ -171,7 +175,9 @@ def _took(wait: _Wait, began_s: float, said: Said) -> Took | None:
 def _heard(batch: Iterable[_Wait], rows: int, codebooks: int) -> Heard:
     pcm = np.zeros((rows, FRAME_SAMPLES), np.float32)
     codes = np.zeros((rows, codebooks), np.int64)
+    forced = np.full(rows, FREE, np.int64)
     for wait in batch:
+        forced[wait.row] = wait.forced
         if wait.frame.codes is not None:
             codes[wait.row] = wait.frame.codes
         elif wait.frame.pcm is not None:
@@ -182,4 +188,5 @@ def _heard(batch: Iterable[_Wait], rows: int, codebooks: int) -> Heard:
         by_pcm=np.array(mask((wait.row for wait in batch if wait.frame.codes is None), rows)),
         pcm=pcm,
         codes=codes,
+        forced=forced if (forced != FREE).any() else None,
     )

@@ -21,6 +21,7 @@ from moshi.utils.compile import CUDAGraphed, no_compile
 
 from duplex.checkpoint import Checkpoint
 from duplex.engine import depth, temporal
+from duplex.engine.forcing import FREE
 from duplex.engine.laps import Laps
 from duplex.engine.mimi import faster
 from duplex.engine.sampling import Defaults, SeatSampler
@@ -54,6 +55,7 @@ class Heard:
     by_pcm: np.ndarray  # bool [B]: hears and speaks PCM, else codes
     pcm: np.ndarray  # float32 [B, 1920]
     codes: np.ndarray  # int64 [B, K]
+    forced: np.ndarray | None = None  # int64 [B], the text token to say, FREE where the row chooses; None: all choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class SeatLMGen(LMGen):
         self._depth = depth.Depth(lm, rows) if depth.fits(lm) else None
         self._temporal = temporal.Temporal(lm) if temporal.fits(lm) else None
         self._logits = torch.empty(0)
+        self.forced: torch.Tensor | None = None  # [B], this step's text tokens, FREE where a row draws its own
         self.last_text = torch.empty(0)  # [B], the text token sampled in the last step
 
     def _init_streaming_state(self, batch_size: int) -> _LMGenState:
@@ -93,7 +96,8 @@ class SeatLMGen(LMGen):
         self._logits = logits[:, 0, 0].float()
 
     def _choose(self, token: torch.Tensor) -> None:  # [B], replaced in place
-        token.copy_(self._sampler.text(self._logits))
+        drawn = self._sampler.text(self._logits)
+        token.copy_(drawn if self.forced is None else torch.where(self.forced == FREE, drawn, self.forced))
         self.last_text = token
         self._laps.end("temporal")
 
@@ -185,6 +189,7 @@ class Model:
             active = self._tensor(heard.active)
             codes = self._encode(heard)
             self._laps.end("encode")
+            self._gen.forced = None if heard.forced is None else self._tensor(heard.forced)
             text, spoken = self._generate(codes, active, self._tensor(self._age >= self._gen.max_delay))
             self._laps.end("depth")
             pcm = self._decode(spoken, heard)

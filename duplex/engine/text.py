@@ -16,6 +16,13 @@ class Vocabulary:
     def __init__(self, path: Path) -> None:
         self._pieces = sentencepiece.SentencePieceProcessor(str(path))
 
+    def encode(self, word: str) -> list[int]:
+        """A word's tokens, without those that mean something else; [] when nothing in it can be written."""
+        pieces = self._pieces.encode(word)
+        blank = self._pieces.piece_to_id("\N{LOWER ONE EIGHTH BLOCK}")
+        tokens = [piece for piece in pieces if piece not in (END_OF_PAD, PAD)]
+        return [] if tokens == [blank] else tokens
+
     def piece(self, token: int) -> str | bytes:
         """What one token adds to the text: "" for padding and control tokens, bytes for a byte-fallback token."""
         pieces = self._pieces

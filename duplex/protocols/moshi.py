@@ -62,6 +62,9 @@ class MoshiCaller:
         self._codec = codec
         self._framer = Framer()
 
+    def hello(self) -> list[Message]:
+        return []
+
     def say(self, heard: Frame) -> list[Message]:
         return _audio(self._codec, heard)
 

@@ -88,6 +88,9 @@ class PcmCaller:
         """Raises BadMessage for an unknown format."""
         self._samples = Samples(form)
 
+    def hello(self) -> list[Message]:
+        return []
+
     def say(self, heard: Frame) -> list[Message]:
         return [self._samples.pack(heard)]
 

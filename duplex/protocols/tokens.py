@@ -126,6 +126,9 @@ class TokensCaller:
     def __init__(self) -> None:
         self._ticker: Ticker | None = None
 
+    def hello(self) -> list[Message]:
+        return []
+
     def say(self, heard: Frame) -> list[Message]:
         return [_opened(self._ticker).write(heard)]
 

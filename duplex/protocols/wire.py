@@ -7,9 +7,11 @@ what it needs to cut the stream into frames; it owns no socket, reads no clock a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
+
+import numpy as np
 
 from duplex import session
 from duplex.frame import Event, Frame
@@ -93,6 +95,18 @@ class Aside:
     events: tuple[Event, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """The agent's voice, where a protocol sends it as it is made and not tick by tick: played after what is queued."""
+
+    pcm: np.ndarray  # float32 [n] at 24 kHz
+
+
+@dataclass(frozen=True, slots=True)
+class Hushed:
+    """Whatever Sound is queued is not played."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The server reports an error; it may or may not hang up after it."""
@@ -100,14 +114,21 @@ class Refused:
     reason: str
 
 
+Told = Ready | Frame | Sound | Hushed | Aside | Refused
+
+
 class Caller(Protocol):
     """The calling side of the same conversation."""
+
+    def hello(self) -> list[Message]:
+        """What the client says first; [] where it is the server that does."""
+        ...
 
     def say(self, heard: Frame) -> list[Message]:
         """One tick of the user. Raises ValueError when the frame does not fit this wire."""
         ...
 
-    def receive(self, message: Message) -> list[Ready | Frame | Aside | Refused]:
+    def receive(self, message: Message) -> Sequence[Told]:
         """One message -> what it completes; the agent's ticks count from 0. Raises BadMessage, nothing else."""
         ...
 

@@ -20,6 +20,7 @@ from duplex.server.house import House
 from duplex.server.lobby import Guest, ask
 from duplex.server.pace import MicrophonePace, SteadyPace
 from duplex.server.routes import ROUTES, Route
+from duplex.server.twilio import VOICE, voice
 from duplex.server.websocket import WebSocket
 from duplex.session import Agent, AtCapacity, Capabilities, Session, SessionConfig, Unsupported
 
@@ -38,6 +39,9 @@ def make_app(agents: Mapping[str, Agent], config: ServerConfig | None = None) ->
     app[HOUSE], app[_AGENTS], app[_CONFIG] = House(), agents, config
     app.router.add_get("/", _index)
     app.router.add_get("/health", _health)
+    app.router.add_get("/v1/models", _models)
+    app.router.add_get(VOICE, voice)
+    app.router.add_post(VOICE, voice)
     for path, route in ROUTES.items():
         app.router.add_get(path, partial(_converse, route))
     return app
@@ -53,6 +57,13 @@ async def _health(request: web.Request) -> web.Response:
     agents = {name: _described(a.capabilities, house.in_use[name]) for name, a in request.app[_AGENTS].items()}
     status = "draining" if house.draining else "ok"
     return web.json_response({"status": status, "version": _VERSION, "agents": agents})
+
+
+async def _models(request: web.Request) -> web.Response:
+    """As OpenAI's clients ask for it: our agents, and the names that the operator has given them besides."""
+    names = [*request.app[_AGENTS], *(name for name in request.app[_CONFIG].models if name not in request.app[_AGENTS])]
+    models = [{"id": name, "object": "model", "created": 0, "owned_by": "duplex"} for name in names]
+    return web.json_response({"object": "list", "data": models})
 
 
 def _described(can: Capabilities, in_use: int) -> dict[str, object]:

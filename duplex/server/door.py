@@ -1,4 +1,4 @@
-"""Who may come in: the key, and the pages that a browser may connect from."""
+"""Who may come in: the key, the pages that a browser may connect from, and Twilio by its signature."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from duplex.server.config import ServerConfig, is_loopback
+from duplex.server.twilio import STREAM, VOICE, is_signed
 
 
 def door(config: ServerConfig) -> Middleware:
@@ -16,7 +17,10 @@ def door(config: ServerConfig) -> Middleware:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path != "/health":
+        token = config.twilio_token if request.path in (STREAM, VOICE) else None
+        if request.path != "/health" and not (token and await is_signed(request, token)):
+            if token and config.key is None:
+                raise web.HTTPForbidden(text="this address is for Twilio: X-Twilio-Signature does not fit\n")
             if not _has_key(request, config.key):
                 raise web.HTTPUnauthorized(
                     headers={"WWW-Authenticate": "Bearer"},
@@ -32,9 +36,18 @@ def door(config: ServerConfig) -> Middleware:
 def _has_key(request: web.Request, key: str | None) -> bool:
     if key is None:
         return True
+    return hmac.compare_digest(_given_key(request).encode("utf-8", "surrogateescape"), key.encode())
+
+
+def _given_key(request: web.Request) -> str:
+    """The key where OpenAI's or Google's clients put it: a header, or the address, where a page sets no headers."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    given = given.strip() if scheme.lower() == "bearer" else request.query.get("key", "")
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), key.encode())
+    if scheme.lower() == "bearer":
+        return given.strip()
+    if scheme.lower() != "token":
+        query = request.query
+        given = request.headers.get("X-Goog-Api-Key") or query.get("key") or query.get("access_token", "")
+    return given.strip().removeprefix("auth_tokens/")  # what Google's clients take for a short-lived one
 
 
 def _may_connect(request: web.Request, config: ServerConfig) -> bool:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 
+from duplex.protocols.gemini.wire import GeminiWire
+from duplex.protocols.live import LiveWire
 from duplex.protocols.moshi import MoshiWire
 from duplex.protocols.opus import Opus
 from duplex.protocols.pcm import PcmWire
 from duplex.protocols.query import asked
+from duplex.protocols.realtime import RealtimeWire
+from duplex.protocols.realtime import wish as realtime_wish
 from duplex.protocols.tokens import TokensWire
+from duplex.protocols.twilio import TwilioWire
 from duplex.protocols.wire import Open, Wire
 
 Query = Mapping[str, str]  # of the client's address
@@ -26,10 +32,27 @@ class Route:
     ours: bool = False  # `agent` in the address names one of this server's agents; else any name of a model will do
 
 
+LIVE = Route(LiveWire, lambda query: LiveWire(f"session_{token_hex(12)}"), steady=True)
+REALTIME = Route(
+    RealtimeWire,
+    lambda query: RealtimeWire(query.get("model", ""), f"{token_hex(6)}_"),
+    realtime_wish,
+    steady=True,
+)
+
 ROUTES: Mapping[str, Route] = {
     "/api/chat": Route(MoshiWire, lambda query: MoshiWire(Opus()), lambda query: asked(query, "pcm"), ours=True),
     "/api/tokens": Route(TokensWire, lambda query: TokensWire(), lambda query: asked(query, "codes"), ours=True),
     "/api/pcm": Route(
         PcmWire, lambda query: PcmWire(query.get("format", "s16")), lambda query: asked(query, "pcm"), ours=True
     ),
+    "/twilio": Route(TwilioWire, lambda query: TwilioWire(), steady=True, ours=True),
+    # Google's SDKs: any version of the API; the constrained method is the one for short-lived tokens
+    "/ws/google.ai.generativelanguage.{version}.GenerativeService.{method:BidiGenerateContent(?:Constrained)?}": Route(
+        GeminiWire, lambda query: GeminiWire(), steady=True
+    ),
+    "/v1/realtime": REALTIME,
+    "/realtime": REALTIME,
+    "/v1/live/sessions": LIVE,
+    "/live/sessions": LIVE,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import signal
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -12,9 +13,11 @@ from typing import Any
 from aiohttp import web
 
 from duplex.agents import open_agent
+from duplex.checkpoint import home
 from duplex.config import from_dict
 from duplex.server.app import HOUSE, ROUTES, make_app
 from duplex.server.config import ServerConfig, is_loopback
+from duplex.server.tls import context, self_signed
 from duplex.session import Agent
 
 log = logging.getLogger(__name__)
@@ -41,10 +44,25 @@ async def _serve(agents: Mapping[str, Mapping[str, Any]], config: ServerConfig) 
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         stop = _stop_signal()
-        await web.TCPSite(runner, config.host, config.port).start()
-        _announce(opened, config, runner.addresses)
+        await _listen(runner, opened, config)
         await stop.wait()
         await app[HOUSE].drain(config.drain_s)
+
+
+async def _listen(runner: web.AppRunner, agents: Mapping[str, Agent], config: ServerConfig) -> None:
+    """Open both doors, and say where they are."""
+    if config.key is None and not is_loopback(config.host):
+        log.warning("anybody who reaches %s can use this server: set a key", config.host)
+    cert, key = self_signed(home() / "tls") if config.tls_self_signed else (config.tls_cert, config.tls_key)
+    secure = context(cert, key) if cert else None
+    await web.TCPSite(runner, config.host, config.port).start()
+    plain = runner.addresses
+    _announce(agents, "ws", plain)
+    if secure:
+        await web.TCPSite(runner, config.host, config.tls_port, ssl_context=secure).start()
+        _announce(agents, "wss", runner.addresses[len(plain) :])
+    if config.tls_self_signed:
+        print(f"export SSL_CERT_FILE={shlex.quote(str(cert))}  # clients that have it trust us", flush=True)  # noqa: T201
 
 
 def _stop_signal() -> asyncio.Event:
@@ -61,9 +79,7 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _announce(agents: Mapping[str, Agent], config: ServerConfig, addresses: Iterable[tuple[Any, ...]]) -> None:
+def _announce(agents: Mapping[str, Agent], scheme: str, addresses: Iterable[tuple[Any, ...]]) -> None:
     for host, port, *_ in addresses:
-        url = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+        url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         print(f"duplex serves {', '.join(agents)} at {url} ({' '.join(ROUTES)})", flush=True)  # noqa: T201
-    if config.key is None and not is_loopback(config.host):
-        log.warning("anybody who reaches %s can use this server: set a key", config.host)

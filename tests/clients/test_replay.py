@@ -14,7 +14,7 @@ from duplex.protocols.opus import OPUS_DELAY_SAMPLES
 from duplex.recording import Recording
 from duplex.session import Interrupted
 from tests.clients.test_wav import written
-from tests.server.site import chirp, codes_echo, failing, site
+from tests.server.site import chirp, codes_echo, failing, site, turn_teller
 
 TICKS = 12
 LAG = PLAYOUT_LAG * FRAME_SAMPLES
@@ -167,3 +167,24 @@ async def test_the_command_line_of_replay(tmp_path, capsys):
         assert len(Recording.open(tmp_path / "r").ticks) == 13
         assert await asyncio.to_thread(main, [str(tmp_path / "no.wav"), *call]) == 2
     assert "replay: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wire", ["realtime", "live", "gemini"])
+async def test_what_comes_as_it_is_made_is_recorded_as_a_listener_hears_it(tmp_path, wire):
+    talk = np.concatenate([chirp(5), np.zeros(30 * FRAME_SAMPLES, np.float32)])
+    async with site({"turns": turn_teller()}, paced=True) as here:
+        await replay(here.base, talk, tmp_path / "r", wire=wire, agent="turns")
+    recording = Recording.open(tmp_path / "r")
+    assert [tick.t for tick in recording.ticks] == list(range(35))
+    loud = np.flatnonzero(np.abs(recording.agent) > 0.05)
+    assert len(loud) and 10 <= loud[0] // FRAME_SAMPLES <= 16, (
+        "it speaks from tick 10 on, and is sent at most 240 ms ahead"
+    )
+    assert abs((loud[-1] - loud[0]) / FRAME_SAMPLES - 5) < 0.2, "all five ticks of it, and nothing twice"
+    assert "".join(tick.agent_text for tick in recording.ticks).strip() == "well"
+
+
+@pytest.mark.parametrize("wire", ["realtime", "live", "gemini"])
+async def test_such_a_wire_goes_in_real_time_only(tmp_path, wire):
+    with pytest.raises(CallFailed, match="real time only"):
+        await replay("ws://127.0.0.1:9", chirp(1), tmp_path / "r", wire=wire, agent="turns", realtime=False)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from duplex.checkpoint import locate
+from duplex.engine.forcing import FREE
 from duplex.engine.model import Heard, Model, Place, Said
 from duplex.session import Sampling
 from tests.engine.tiny import write_tiny
@@ -53,8 +54,11 @@ class Driver:
         self._fresh.add(row)
         self.codes[row], self.text[row], self.pcm[row] = [], [], []
 
-    def step(self, heard: dict[int, np.ndarray]) -> Said:
-        """Advance the rows in `heard`, each with PCM [1920] or codes [K]; other rows get junk and are masked."""
+    def step(self, heard: dict[int, np.ndarray], forced: dict[int, int] | None = None) -> Said:
+        """Advance the rows in `heard`, each with PCM [1920] or codes [K]; other rows get junk and are masked.
+
+        `forced`: the text tokens of the rows that do not choose their own.
+        """
         rows = self.model.rows
         junk = np.random.default_rng(0)
         pcm = junk.normal(size=(rows, 1920)).astype(np.float32)
@@ -66,7 +70,8 @@ class Driver:
         active = np.isin(np.arange(rows), list(heard))
         first = np.isin(np.arange(rows), [row for row in heard if row in self._fresh])
         self._fresh -= heard.keys()
-        said = self.model.step(Heard(active, first, by_pcm, pcm, codes))
+        tokens = None if forced is None else np.array([forced.get(row, FREE) for row in range(rows)])
+        said = self.model.step(Heard(active, first, by_pcm, pcm, codes, tokens))
         for row in heard:
             self.codes[row].append(said.codes[row].tolist())
             self.text[row].append(int(said.text[row]))

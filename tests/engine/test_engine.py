@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from duplex.engine.engine import Engine
+from duplex.engine.forcing import FREE
 from duplex.engine.model import Heard, Said
 from duplex.engine.seats import Seats
 from duplex.frame import Frame, silence
@@ -64,6 +65,14 @@ def test_sessions_that_wait_share_the_next_step(engine, model):
     assert [step.active.tolist() for step in model.steps] == [[True, False, False], [False, True, True]]
     assert model.steps[1].codes.tolist() == [[0, 0], [1, 1], [2, 2]]
     assert [step.by_pcm[row] for step, row in zip(model.steps, (0, 1), strict=True)] == [True, False]
+
+
+def test_a_forced_token_reaches_its_row_alone(engine, model):
+    engine.post(1, silence(0), Sampling(), forced=7).result(5)
+    engine.post(1, silence(1)).result(5)
+    forced = model.steps[0].forced
+    assert forced is not None and forced.tolist() == [FREE, 7, FREE]
+    assert model.steps[1].forced is None  # nobody is made to say anything
 
 
 def test_two_frames_of_one_session_are_two_steps(engine, model):

@@ -144,6 +144,29 @@ def test_greedy_equals_the_stock_generator(make_model, tiny):
     assert ours.text[0][1:] == [int(out[0, 0, 0]) for out in outs[1:]]
 
 
+def test_a_forced_row_says_its_text_and_its_neighbours_say_what_they_say_anyway(make_model):
+    """The forced token is the text of the next tick's frame, steers the sound, and touches nobody else."""
+    users = {row: signal(20 + row, TICKS) for row in range(3)}
+    words = [5 + t % 40 for t in range(TICKS)]
+
+    def said(force: bool) -> Driver:
+        driver = Driver(make_model(3))
+        for row in users:
+            driver.seat(row, text_seed=row, audio_seed=row)
+        for t in range(TICKS):
+            given = {1: words[t]} if force and 4 <= t < 12 else None
+            driver.step({row: pcm[t] for row, pcm in users.items()}, given)
+        return driver
+
+    free, forced = said(False), said(True)
+    assert forced.text[1][5:13] == words[4:12] != free.text[1][5:13]
+    assert forced.codes[1][:4] == free.codes[1][:4] and forced.codes[1][5:] != free.codes[1][5:]
+    for row in (0, 2):
+        assert forced.text[row] == free.text[row]
+        assert forced.codes[row] == free.codes[row]
+        np.testing.assert_array_equal(forced.pcm[row], free.pcm[row])
+
+
 def test_first_frame_is_silence_and_the_users_first_frame_is_not_heard(make_model):
     user = signal(11, TICKS)
     other = user.copy()

@@ -13,7 +13,7 @@ from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
 from duplex.config import ConfigError
 from duplex.frame import Frame, silence
-from duplex.session import Sampling, SessionConfig, Took
+from duplex.session import Sampling, Say, SessionConfig, Took, Unsupported
 from tests.engine.conftest import signal
 
 SEEDED = Sampling(text_seed=3, audio_seed=4)
@@ -79,6 +79,38 @@ async def test_a_session_that_asks_is_told_where_every_tick_went(agent, medium):
     unasked = await agent.open(SessionConfig(medium="codes"))
     assert (await unasked.step(Frame(0, codes=np.zeros(4, np.int64)))).events == ()
     await unasked.close()
+
+
+@pytest.mark.parametrize("medium", ["pcm", "codes"])
+async def test_given_words_are_voiced_one_after_the_other_and_then_the_model_goes_on(agent, medium):
+    session = await agent.open(SessionConfig(medium=medium, sampling=Sampling(text_temperature=0.0)))
+    neighbour = await agent.open(SessionConfig(sampling=SEEDED))
+
+    async def text(t: int) -> str:
+        heard = silence(t) if medium == "pcm" else Frame(t, codes=np.zeros(4, np.int64))
+        said, beside = await asyncio.gather(session.step(heard), neighbour.step(silence(t)))
+        besides.append(beside.pcm)
+        return said.text
+
+    besides = []
+    before = [await text(t) for t in range(3)]
+    await session.tell(Say("hello there"))
+    await session.tell(Say("how are you"))
+    said = "".join([await text(t) for t in range(3, 40)])
+    assert len(before) == 3 and " hello there how are you" in said
+    await session.close()
+    await neighbour.close()
+    alone = await agent.open(SessionConfig(sampling=SEEDED))
+    for t, pcm in enumerate(besides):
+        np.testing.assert_array_equal((await alone.step(silence(t))).pcm, pcm)
+    await alone.close()
+
+
+async def test_words_that_cannot_be_written_are_refused(agent):
+    session = await agent.open(SessionConfig())
+    with pytest.raises(Unsupported, match="Say: there is no word"):
+        await session.tell(Say("..."))
+    await session.close()
 
 
 async def test_a_closed_session_cannot_step(agent):

@@ -16,7 +16,20 @@ from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from duplex.server import ServerConfig, make_app
 from duplex.server.app import HOUSE
 from duplex.server.house import House
-from duplex.session import Agent, AtCapacity, Capabilities, Hop, Note, SessionConfig, Ticks, cannot, refuse
+from duplex.session import (
+    Agent,
+    Answered,
+    Answering,
+    AtCapacity,
+    Capabilities,
+    Hop,
+    Note,
+    SessionConfig,
+    SpeechStopped,
+    Ticks,
+    cannot,
+    refuse,
+)
 
 SILENCE_S16 = bytes(FRAME_SAMPLES * 2)
 
@@ -63,6 +76,19 @@ def codes_echo(seats: int = 4) -> Puppet:
         return replace(said, text=" one", events=(Hop("stt", 12.5),)) if heard.t == 1 else said
 
     return Puppet(answer, Capabilities("codes", codebooks=8, cardinality=2048, codec="c0ffee", seats=seats))
+
+
+def turn_teller(begin: int = 10, ticks: int = 5) -> Puppet:
+    """Says "well" in a tone from tick `begin` on, and tells its turns."""
+
+    def answer(heard: Frame) -> Frame:
+        speaking = begin <= heard.t < begin + ticks
+        clock = np.arange(FRAME_SAMPLES) * (2 * np.pi * 300 / SAMPLE_RATE)
+        pcm = (0.3 * np.sin(clock) * speaking).astype(np.float32)
+        told = {begin: (SpeechStopped(heard.t * FRAME_SAMPLES), Answering()), begin + ticks: (Answered(),)}
+        return Frame(heard.t, pcm, text=" well" if heard.t == begin else "", events=told.get(heard.t, ()))
+
+    return Puppet(answer, Capabilities("turns", seats=4))
 
 
 def failing(seats: int = 4) -> Puppet:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from duplex.agents.cascade.agent import CascadeAgent, Stages
 from duplex.agents.cascade.config import CascadeConfig
-from duplex.agents.cascade.llm import open_llm
-from duplex.agents.cascade.stt import Whisper
-from duplex.agents.cascade.tts import Hibari
-from duplex.agents.cascade.vad import Silero
 from duplex.config import from_dict
+
+if TYPE_CHECKING:
+    from duplex.agents.cascade.agent import CascadeAgent
 
 __all__ = ["CascadeConfig", "open_cascade"]
 
@@ -25,6 +23,12 @@ def open_cascade(settings: Mapping[str, Any]) -> CascadeAgent:
 
     Blocks for seconds. Raises ConfigError for an unknown setting, MissingFile for weights that are not there.
     """
+    from duplex.agents.cascade.agent import CascadeAgent, Stages  # here: others take single stages of this room
+    from duplex.agents.cascade.llm import open_llm
+    from duplex.agents.cascade.stt import Whisper
+    from duplex.agents.cascade.tts import Hibari
+    from duplex.agents.cascade.vad import Silero
+
     config = from_dict(CascadeConfig, settings, "cascade")
     stages = Stages(
         ear=Silero().listener,

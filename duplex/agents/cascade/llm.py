@@ -8,18 +8,27 @@ import secrets
 import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol
 
 import aiohttp
 from xllamacpp.xllamacpp import CommonParams, Server
 
 from duplex.agents.cascade.config import LlmConfig
+from duplex.agents.cascade.due import in_thread
 from duplex.agents.cascade.memory import Message
+from duplex.agents.cascade.tools import PREFIX, Call, Completion, decide
 from duplex.checkpoint import locate
+from duplex.session import Tool
+
+_CHOOSER_TOKENS = 512  # of context: the prompt of a choice is the shots and one utterance
+_LIKELIEST = 1000  # first tokens whose likelihood a choice reads
 
 
 class LanguageModel(Protocol):
     def reply(self, messages: list[Message]) -> AsyncGenerator[str, None]: ...  # pieces of the answer
+    async def choose(self, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None: ...
     async def close(self) -> None: ...
 
 
@@ -41,6 +50,8 @@ class Llama:
         self._pool = ThreadPoolExecutor(seats, "cascade-llm")
         warm = self._request([{"role": "system", "content": persona}, {"role": "user", "content": "Hello."}])
         self._server.handle_chat_completions(warm | {"max_tokens": 2}, lambda chunk: None)
+        self._chooser: Server | None = None
+        self._choosing = ThreadPoolExecutor(1, "cascade-tools")
 
     async def reply(self, messages: list[Message]) -> AsyncGenerator[str, None]:
         loop, stop = asyncio.get_running_loop(), threading.Event()
@@ -54,16 +65,38 @@ class Llama:
         job.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
             while (chunk := await chunks.get()) is not None:
-                if piece := _piece(chunk):
+                if piece := _delta(chunk).get("content"):
                     yield piece
             job.result()
         finally:
             stop.set()
             await asyncio.wait([job])
 
+    async def prepare_tools(self) -> None:
+        """Load what `choose` needs, about a second of work, once; else the first choice waits for it."""
+        await self.complete(PREFIX)
+
+    async def choose(self, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None:
+        """What the last words of the user call for; `choice` is "auto", "none", "required" or a tool's name."""
+        return await decide(self.complete, messages, tools, choice)
+
+    async def complete(self, prompt: str, *, grammar: str = "", max_tokens: int = 1) -> Completion:
+        """What follows the prompt, greedily, within `grammar` (GBNF) where one is given."""
+        return await in_thread(self._choosing, self._complete, prompt, grammar, max_tokens)
+
+    def _complete(self, prompt: str, grammar: str, max_tokens: int) -> Completion:
+        if self._chooser is None:  # apart from the conversations: it must not push their prompts out of their seats
+            self._chooser = Server(_llama_params(replace(self._config, context_tokens=_CHOOSER_TOKENS), seats=1))
+        asked = {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0.0, "cache_prompt": True, "stream": False}
+        chunks: list[dict[str, Any]] = []
+        limits = {"grammar": grammar} if grammar else {"n_probs": _LIKELIEST}
+        self._chooser.handle_completions(asked | limits, lambda chunk: bool(chunks.append(chunk)))
+        return _completion(chunks[-1])
+
     async def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        del self._server
+        for pool in (self._pool, self._choosing):
+            pool.shutdown(wait=False, cancel_futures=True)
+        del self._server, self._chooser
 
     def _request(self, messages: list[Message]) -> dict[str, Any]:
         return _request(self._config, messages) | {"cache_prompt": True, "seed": 0}
@@ -79,10 +112,30 @@ class RemoteModel:
         self._http: aiohttp.ClientSession | None = None  # needs the running loop
 
     async def reply(self, messages: list[Message]) -> AsyncGenerator[str, None]:
+        async with aclosing(self._deltas(messages)) as deltas:
+            async for delta in deltas:
+                if piece := delta.get("content"):
+                    yield piece
+
+    async def choose(self, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None:
+        """The model's own function calling. The first word of an answer in words means that nothing is called."""
+        name, arguments = "", ""
+        async with aclosing(self._deltas(messages, tools=_functions(tools), tool_choice=_choice(choice))) as deltas:
+            async for delta in deltas:
+                for part in delta.get("tool_calls") or []:
+                    if part.get("index", 0) == 0:
+                        function = part.get("function") or {}
+                        name += function.get("name") or ""
+                        arguments += function.get("arguments") or ""
+                if delta.get("content") and not name:
+                    return None
+        return Call(name, arguments or "{}") if name else None
+
+    async def _deltas(self, messages: list[Message], **more: Any) -> AsyncGenerator[dict[str, Any], None]:
         if self._http is None:
             # the session's own patience bounds the wait, so no time limit here
             self._http = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=None))
-        body = _request(self._config, messages) | {"model": self._config.model}
+        body = _request(self._config, messages) | {"model": self._config.model} | more
         async with self._http.post(self._url, json=body) as response:
             try:
                 if response.status != 200:
@@ -91,8 +144,8 @@ class RemoteModel:
                     data = line.strip().removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
                     if data == b"[DONE]":
                         return
-                    if data and (piece := _piece(json.loads(data))):
-                        yield piece
+                    if data:
+                        yield _delta(json.loads(data))
             finally:
                 response.close()  # not back into the pool: the server must notice that nobody listens
 
@@ -106,12 +159,41 @@ def _request(config: LlmConfig, messages: list[Message]) -> dict[str, Any]:
     return {"messages": messages, "stream": True} | limits
 
 
-def _piece(chunk: dict[str, Any]) -> str:
-    """The text of one streamed chunk. Raises LanguageModelError when the chunk is an error."""
+def _delta(chunk: dict[str, Any]) -> dict[str, Any]:
+    """What one streamed chunk adds. Raises LanguageModelError when the chunk is an error."""
+    _check(chunk)
+    choices = chunk.get("choices") or [{}]
+    return choices[0].get("delta") or {}
+
+
+def _completion(chunk: dict[str, Any]) -> Completion:
+    """Raises LanguageModelError when the chunk is an error."""
+    _check(chunk)
+    choice = chunk["choices"][0]
+    tokens = (choice.get("logprobs") or {}).get("content") or [{}]
+    return Completion(choice["text"], {one["token"]: one["logprob"] for one in tokens[0].get("top_logprobs", ())})
+
+
+def _check(chunk: dict[str, Any]) -> None:
     if error := chunk.get("error"):
         raise LanguageModelError(str(error.get("message", error)) if isinstance(error, dict) else str(error))
-    choices = chunk.get("choices") or [{}]
-    return choices[0].get("delta", {}).get("content") or ""
+
+
+def _functions(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
+    """The tools as chat completions want them."""
+    empty = {"type": "object", "properties": {}}
+    return [
+        {
+            "type": "function",
+            "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters) or empty},
+        }
+        for t in tools
+    ]
+
+
+def _choice(choice: str) -> str | dict[str, Any]:
+    named = {"type": "function", "function": {"name": choice}}
+    return choice if choice in ("auto", "none", "required") else named
 
 
 def _llama_params(config: LlmConfig, seats: int) -> CommonParams:

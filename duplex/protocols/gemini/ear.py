@@ -1,0 +1,60 @@
+"""The user's sound as Gemini clients send it: base64 PCM16 of any rate in blobs of any size, to frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from duplex.frame import SAMPLE_RATE, Frame, Framer
+from duplex.protocols.gemini.fields import binary, words
+from duplex.protocols.resample import Resampler
+from duplex.protocols.wire import BadMessage
+
+_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_DEFAULT_HZ = 16_000
+
+
+class Ear:
+    """One stream of samples, cut anywhere."""
+
+    def __init__(self) -> None:
+        self.deaf = False  # True: sound counts as silence
+        self._framer = Framer()
+        self._use(_DEFAULT_HZ)
+
+    def push(self, blob: Mapping[str, Any]) -> list[Frame]:
+        """A Blob {mime_type, data} -> the frames that are now complete. Raises BadMessage."""
+        rate_hz = _rate_hz(words(blob, "mime_type"))
+        if rate_hz != self._rate_hz:
+            self._use(rate_hz)
+        data = self._rest + binary(blob)
+        whole = len(data) // 2 * 2
+        self._rest = data[whole:]
+        pcm = np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768
+        return self._framer.push(self._resampler.push(pcm * (not self.deaf)))
+
+    def flush(self) -> list[Frame]:
+        """What is pending, padded to a frame; [] when nothing is."""
+        return self._framer.flush()
+
+    def lull(self) -> Frame:
+        """The next frame, as far as it came, the rest of it silent."""
+        return self._framer.lull()
+
+    def _use(self, rate_hz: int) -> None:
+        self._rate_hz, self._resampler, self._rest = rate_hz, Resampler(rate_hz, SAMPLE_RATE), b""
+
+
+def _rate_hz(mime: str) -> int:
+    kind, *rest = (part.strip().lower() for part in mime.split(";"))
+    if kind not in ("audio/pcm", ""):
+        raise BadMessage(f"audio must be audio/pcm, 16-bit little-endian mono, got {mime[:60]!r}")
+    rates = [part.partition("=")[2].strip() for part in rest if part.startswith("rate=")]
+    if not rates:
+        return _DEFAULT_HZ
+    if rates[0] not in map(str, _RATES_HZ):
+        known = ", ".join(map(str, _RATES_HZ))
+        raise BadMessage(f"the rate of audio/pcm must be one of {known}, got {rates[0][:20]!r}")
+    return int(rates[0])

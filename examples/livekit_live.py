@@ -1,0 +1,32 @@
+"""A LiveKit agent whose model is a duplex server, over GPT-Live. The caller is a WAV file; no LiveKit server is needed.
+
+pip install -r examples/livekit.txt
+python examples/livekit_live.py http://127.0.0.1:8998/v1 question.wav both.wav
+"""
+
+import asyncio
+import sys
+
+from livekit.agents import Agent, AgentSession, function_tool
+from livekit.plugins.openai.realtime import GPTLiveModel
+from livekit_sound import call
+
+
+@function_tool
+async def weather(city: str) -> str:
+    """How warm it is in a city now."""
+    return f"In {city} it is 18 degrees and dry."
+
+
+async def main(url: str, caller: str, both: str) -> None:
+    model = GPTLiveModel(base_url=url, api_key="local")
+    session = AgentSession(llm=model)
+    session.on("user_input_transcribed", lambda said: sys.stdout.write(f"user: {said.transcript}\n"))
+    session.on("conversation_item_added", lambda added: sys.stdout.write(f"{added.item}\n"))
+    agent = Agent(instructions="You are kind and brief.", tools=[weather])
+    await call(session, agent, caller, both)
+    await model.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
