@@ -11,10 +11,7 @@ import wave
 from google import genai
 from google.genai import types
 
-CONFIG: types.LiveConnectConfigDict = {
-    "response_modalities": [types.Modality.AUDIO],
-    "output_audio_transcription": {},
-}
+CONFIG = types.LiveConnectConfig(output_audio_transcription=types.AudioTranscriptionConfig())  # by voice
 
 
 async def main(url: str, question: str, answer: str) -> None:
