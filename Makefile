@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo check test nano bench clean
+.PHONY: setup demo check test acceptance nano bench clean
 
 setup: $(VENV)/.ready
 
@@ -24,6 +24,15 @@ check: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# Clients whose packages cannot live beside ours, each in an environment of its own.
+$(VENV)-%/.ready: examples/%.txt
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r $<
+	touch $@
+
+acceptance: setup $(VENV)-pipecat/.ready $(VENV)-livekit/.ready
+	ACCEPTANCE=1 $(BIN)/python -m pytest tests/acceptance
+
 nano: setup
 	$(BIN)/python -m weights.check --small --out runs/nano-check
 
@@ -31,5 +40,5 @@ bench: setup
 	$(BIN)/python -m eval bench
 
 clean:
-	rm -rf $(VENV) runs build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(VENV)-* runs build dist .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

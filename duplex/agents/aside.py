@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -63,11 +63,12 @@ Load = Callable[[], Any]
 class Aside:
     """The stages, as far as somebody has asked for them. `close` frees them."""
 
-    def __init__(self, config: AsideConfig, loaders: dict[str, Load]) -> None:
-        """`loaders`: what makes the ear (a Score for every session), the stt and the llm."""
+    def __init__(self, config: AsideConfig, loaders: Mapping[str, Load], hearing: Executor | None = None) -> None:
+        """`loaders` make the ear (which gives every session a Score), the stt and the llm."""
         self.config = config
-        self.hearing = ThreadPoolExecutor(1, "side-ear")
-        self._loaders, self._loaded, self._lock = loaders, dict[str, Any](), threading.Lock()
+        self.hearing = hearing or ThreadPoolExecutor(1, "side-ear")
+        self._loaders, self._lock = loaders, threading.Lock()
+        self._loaded: dict[str, Any] = {}
 
     async def need(self, *stages: str) -> None:
         """Load what is not there yet: ear, stt, llm. Raises Unsupported when one cannot be had here."""
@@ -101,7 +102,8 @@ class Aside:
         """One short sentence about the results that came last."""
         from duplex.agents.cascade.phrases import Phrases
 
-        phrases, found = Phrases(1), list[str]()
+        phrases = Phrases(1)
+        found: list[str] = []
         try:
             async with aclosing(self._loaded["llm"].reply(memory.messages())) as pieces:
                 async for piece in pieces:

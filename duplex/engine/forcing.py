@@ -17,10 +17,11 @@ Encode = Callable[[str], Sequence[int]]  # a word -> its pieces
 
 # How long a word of the voice that speaks nano's lines lasts, in ticks: fitted to 909 words, to 0.9 of a tick.
 _WORD, _LETTER, _CLAUSE, _SENTENCE = 0.32, 0.64, 2.5, 3.5
+_REST = 8  # ticks without a word after the last one: a model that may write at once often adds words of its own
 
 
 def laid_out(text: str, encode: Encode) -> list[int]:
-    """The tokens of consecutive ticks, the time that the last word lasts included; [] when there is no word in it."""
+    """The tokens of consecutive ticks, until the last word has been said; [] when there is no word in it."""
     tokens: list[int] = []
     due = 1.0  # the tick in which the next word is to begin
     for word in spelled(text).split():
@@ -49,6 +50,7 @@ class Forcing:
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
         self._tokens: deque[int] = deque()
+        self._rest = 0  # ticks
         self.mute = False  # no words at all, when there are none to force
 
     @property
@@ -66,10 +68,15 @@ class Forcing:
     def drop(self) -> None:
         """Forget what was not yet said; a word that was begun is left to the model."""
         self._tokens.clear()
+        self._rest = 0
 
     def next(self) -> int:
         """The text token of the next tick, or FREE."""
-        return self._tokens.popleft() if self._tokens else PAD if self.mute else FREE
+        if self._tokens:
+            self._rest = _REST
+            return self._tokens.popleft()
+        self._rest = max(0, self._rest - 1)
+        return PAD if self.mute or self._rest else FREE
 
 
 def _pad_to(tokens: list[int], length: int) -> None:

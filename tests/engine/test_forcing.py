@@ -51,7 +51,7 @@ def test_one_after_the_other_then_free():
     assert not forcing.busy and forcing.next() == FREE
     forcing.say("One.")
     forcing.say("Two.")
-    said = [forcing.next() for _ in range(40)]
+    said = [forcing.next() for _ in range(50)]
     assert said[: len(laid_out("One.", encode))] == laid_out("One.", encode)
     assert [t for t in said if t > PAD] == encode("One") + encode("Two")
     assert said[-1] == FREE and not forcing.busy

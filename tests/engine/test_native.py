@@ -13,7 +13,7 @@ from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
 from duplex.config import ConfigError
 from duplex.frame import Frame, silence
-from duplex.session import Sampling, Say, SessionConfig, Took, Unsupported
+from duplex.session import Answering, Commit, Sampling, Say, SessionConfig, Took, Tool, TurnTaking, Unsupported
 from tests.engine.conftest import signal
 
 SEEDED = Sampling(text_seed=3, audio_seed=4)
@@ -104,6 +104,37 @@ async def test_given_words_are_voiced_one_after_the_other_and_then_the_model_goe
     for t, pcm in enumerate(besides):
         np.testing.assert_array_equal((await alone.step(silence(t))).pcm, pcm)
     await alone.close()
+
+
+async def test_a_session_in_codes_is_not_attended_and_says_why(agent):
+    for wish in ({"turns": TurnTaking()}, {"transcribe": True}, {"tools": (Tool("get_weather"),)}):
+        with pytest.raises(Unsupported, match="native hears .* in sound only"):
+            await agent.open(SessionConfig(medium="codes", **wish))
+    session = await agent.open(SessionConfig(medium="codes"))
+    with pytest.raises(Unsupported, match="Commit only in a session of medium 'pcm'"):
+        await session.tell(Commit())
+    await session.close()
+
+
+async def test_rules_that_it_cannot_keep_are_refused_and_take_no_seat(agent):
+    for _ in range(agent.capabilities.seats + 1):
+        with pytest.raises(Unsupported, match="decides by itself"):
+            await agent.open(SessionConfig(turns=TurnTaking(respond=False)))
+    await (await agent.open(SessionConfig())).close()
+
+
+async def test_an_attended_session_reports_the_turns_of_both_sides(agent):
+    session = await agent.open(SessionConfig(turns=TurnTaking(), sampling=SEEDED))
+    said = [await session.step(Frame(t, pcm)) for t, pcm in enumerate(signal(5, 20))]
+    plain = await agent.open(SessionConfig(sampling=SEEDED))
+    for frame, pcm in zip(said, signal(5, 20), strict=True):
+        alone = await plain.step(Frame(frame.t, pcm))
+        np.testing.assert_array_equal(frame.pcm, alone.pcm)  # who attends changes nothing of what is said
+        assert frame.text == alone.text and alone.events == ()
+    kinds = [type(event) for frame in said for event in frame.events]
+    assert kinds[0] is Answering  # random weights babble from the first moment on
+    await session.close()
+    await plain.close()
 
 
 async def test_words_that_cannot_be_written_are_refused(agent):

@@ -160,8 +160,16 @@ def test_what_the_agent_turns_down_is_shown_in_a_second_update():
     assert (first["type"], first["session"]["instructions"]) == ("session.updated", "")
     assert first["session"]["unsupported"] == ["instructions: native takes no persona"]
     [second] = talk.declined(voice, "no voice 'marin'")
-    assert second["session"]["audio"]["output"]["voice"] == "anna"
+    assert second["session"]["audio"]["output"]["voice"] is None, "the agent's own, whatever it is"
     assert update(talk)[0]["instructions"] == ""
+
+
+def test_rules_that_are_turned_down():
+    talk = Talk()
+    _, [note] = update(talk, **listening(type="semantic_vad"))
+    [second] = talk.declined(note, "echo takes no turns")
+    assert second["session"]["audio"]["input"]["turn_detection"]["type"] == "server_vad"
+    assert second["session"]["unsupported"] == ["turn_detection: echo takes no turns"]
 
 
 def test_what_is_turned_down_late_does_not_undo_what_came_after():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from duplex.frame import FRAME_MS, Frame
+from duplex.protocols.realtime.account import Account
 from duplex.protocols.realtime.conversation import Conversation, Item
 from duplex.protocols.realtime.messages import Messages
 from duplex.protocols.realtime.settings import Settings, form_of
@@ -31,15 +32,6 @@ class Wanted:
     modality: str | None = None
     metadata: dict[str, str] | None = None
     max_output_tokens: int | str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What an answer was given for, and how much a tick of sound counts."""
-
-    heard_ticks: int
-    read_words: int
-    codebooks: int
 
 
 @dataclass(slots=True)
@@ -109,13 +101,14 @@ class Answer:
         """It is over; `why` as in Answered."""
         status, reason = _STATUS.get(why, ("failed", None))
         out = self._close("completed" if status == "completed" else "incomplete")
+        text = self._message.item.text if self._message else ""
         details: dict[str, Any] = {"type": status}
         if reason:
             details["reason"] = reason
         if status == "failed":
             message = failed.reason if failed else "the agent could not answer"
             details["error"] = {"type": "server_error", "code": failed and failed.stage, "message": message}
-        shown = self._shown(status) | {"status_details": details, "usage": self._usage()}
+        shown = self._shown(status) | {"status_details": details, "usage": self._account.usage(self._ticks, text)}
         return [*out, self._messages.event("response.done", response=shown)]
 
     def _begin(self) -> list[Message]:
@@ -180,17 +173,4 @@ class Answer:
             "max_output_tokens": wanted.max_output_tokens or settings.max_output_tokens,
             "metadata": wanted.metadata,
             "usage": None,
-        }
-
-    def _usage(self) -> dict[str, Any]:
-        account = self._account
-        heard, said = account.heard_ticks * account.codebooks, self._ticks * account.codebooks
-        words = len(self._message.item.text.split()) if self._message else 0
-        read = account.read_words
-        return {
-            "total_tokens": heard + read + said + words,
-            "input_tokens": heard + read,
-            "output_tokens": said + words,
-            "input_token_details": {"audio_tokens": heard, "text_tokens": read, "image_tokens": 0, "cached_tokens": 0},
-            "output_token_details": {"audio_tokens": said, "text_tokens": words},
         }

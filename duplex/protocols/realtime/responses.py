@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from duplex.frame import Frame
-from duplex.protocols.realtime.answer import Account, Answer, Wanted
+from duplex.protocols.realtime.account import Account
+from duplex.protocols.realtime.answer import Answer, Wanted
 from duplex.protocols.realtime.conversation import Conversation
 from duplex.protocols.realtime.messages import Event, Messages, Wrong
 from duplex.protocols.realtime.settings import Settings

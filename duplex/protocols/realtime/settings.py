@@ -32,7 +32,7 @@ STANDS_FOR: Mapping[type[Note], tuple[str, ...]] = {
     Instruct: ("instructions",),
     UseVoice: ("voice",),
     UseTools: ("tools", "tool_choice"),
-    TurnTaking: ("rules",),
+    TurnTaking: ("turn_detection",),
 }
 
 
@@ -41,20 +41,20 @@ class Settings:
     """What is in force."""
 
     model: str = ""
-    voice: str = ""  # "": the agent has no names for its voices
+    voice: str = ""  # "": the agent's own
     instructions: str = ""
     modality: str = "audio"  # audio (and its transcript) | text
     heard_form: str = "audio/pcm"
     said_form: str = "audio/pcm"
     transcription: Mapping[str, Any] | None = None
-    rules: Rules | None = field(default_factory=lambda: SERVER_VAD)  # None: push to talk
+    turn_detection: Rules | None = field(default_factory=lambda: SERVER_VAD)  # None: push to talk
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: str | Mapping[str, Any] = "auto"
     max_output_tokens: int | str = "inf"
 
     def shown(self, unsupported: Iterable[str] = ()) -> dict[str, Any]:
         """The session object; what is not in force is in `unsupported`, our own field, one reason each."""
-        heard = {"noise_reduction": None, "turn_detection": self.rules and dict(self.rules)}
+        heard = {"noise_reduction": None, "turn_detection": self.turn_detection and dict(self.turn_detection)}
         heard = {"format": form_of(self.heard_form), "transcription": self.transcription, **heard}
         said = {"format": form_of(self.said_form), "voice": self.voice or None, "speed": 1.0}
         session = {
@@ -73,7 +73,7 @@ class Settings:
 
 def first_settings(model: str, can: Capabilities) -> Settings:
     """Before the client has asked for anything."""
-    return Settings(model=model or can.model or can.name, voice=can.voices[0] if can.voices else "")
+    return Settings(model=model or can.model or can.name)
 
 
 def form_of(form: str) -> dict[str, Any]:

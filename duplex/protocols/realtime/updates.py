@@ -73,7 +73,7 @@ def _heard(now: Settings, asked: RealtimeAudioConfigInput, unsupported: list[str
         given = asked.transcription
         fields["transcription"] = given and {**(now.transcription or {}), **given.model_dump(exclude_none=True)}
     if "turn_detection" in asked.model_fields_set:
-        fields["rules"] = _rules(now.rules, asked.turn_detection, unsupported)
+        fields["turn_detection"] = _rules(now.turn_detection, asked.turn_detection, unsupported)
     return fields
 
 
@@ -125,8 +125,8 @@ def _notes(old: Settings, new: Settings) -> Iterable[Note]:
         yield Instruct(new.instructions)
     if new.voice != old.voice:
         yield UseVoice(new.voice)
-    if new.rules != old.rules:
-        yield taking(new.rules)
+    if new.turn_detection != old.turn_detection:
+        yield taking(new.turn_detection)
     if (new.tools, new.tool_choice) != (old.tools, old.tool_choice):
         choice = new.tool_choice if isinstance(new.tool_choice, str) else str(new.tool_choice.get("name", "auto"))
         yield UseTools(tuple(_tool(tool) for tool in new.tools), choice)

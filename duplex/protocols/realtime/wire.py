@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.protocols.realtime.account import Account
 from duplex.protocols.realtime.agreement import Agreement
-from duplex.protocols.realtime.answer import Account
 from duplex.protocols.realtime.conversation import Conversation
 from duplex.protocols.realtime.edits import Edit, Edits
 from duplex.protocols.realtime.listening import Listening
@@ -113,9 +113,9 @@ class RealtimeWire:
 
     def _told(self, event: Happened) -> list[Message]:
         settings = self._agreement.settings
-        if isinstance(event, SpeechStarted) and settings.rules:
+        if isinstance(event, SpeechStarted) and settings.turn_detection:
             return self._listening.started(event)
-        if isinstance(event, SpeechStopped) and settings.rules:
+        if isinstance(event, SpeechStopped) and settings.turn_detection:
             return self._listening.stopped(event)
         if isinstance(event, Transcript):
             return self._listening.understood(event.text, tell=settings.transcription is not None)
@@ -143,7 +143,7 @@ class RealtimeWire:
         new = self._agreement.settings
         if new.heard_form != old.heard_form:
             self._microphone.use(new.heard_form)
-        if new.rules is None and old.rules:
+        if new.turn_detection is None and old.turn_detection:
             self._microphone.take()
         return [Reply(tuple(messages)), *self._noted(event, *notes)]
 
@@ -151,7 +151,7 @@ class RealtimeWire:
         return list(self._microphone.push(unpacked(text_of(event, "audio"))))
 
     def _commit(self, event: Event) -> list[Item]:
-        by_hand = self._agreement.settings.rules is None
+        by_hand = self._agreement.settings.turn_detection is None
         if not self._listening.speaking and not (by_hand and self._microphone.fresh_samples):
             raise Wrong("Error committing input audio buffer: it is empty", code="input_audio_buffer_commit_empty")
         frames, fresh = self._microphone.flush(), self._microphone.take()
