@@ -96,7 +96,8 @@ async def _voiced(
     for k, (text, taught) in enumerate(lines):
         pcm, written = await say(agent, text, seed=k)
         one = Voiced(text, written, transcript_of(pcm, transcribe), taught)
-        print("+" if one.whole else "-", "taught" if taught else "free  ", text, "|", written, "|", one.heard, flush=True)
+        kind = "taught" if taught else "free  "
+        print("+" if one.whole else "-", kind, text, "|", written, "|", one.heard, flush=True)
         out.append(one)
         if keep:
             sphn.write_wav(str(keep / f"{k:03}.wav"), pcm, SAMPLE_RATE)

@@ -116,9 +116,8 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
 async def hear(which: str, kept: Path) -> list[Heard]:
     """What whisper hears of every text, each said by the next of the people. What `kept` (JSON lines) holds is not said
     again: a run that was cut short goes on, and a choice that was changed is judged by the same words."""
-    known = [Heard(**json.loads(line)) for line in kept.read_text().splitlines()] if kept.exists() else []
+    known = _known(kept)
     stt, speakers = Whisper(SttConfig()), list(people().items())
-    kept.parent.mkdir(parents=True, exist_ok=True)
     with kept.open("a", encoding="utf-8") as file:
         for i, (text, city) in list(enumerate(texts(which)))[len(known) :]:
             name, voice = speakers[i % len(speakers)]
@@ -128,6 +127,12 @@ async def hear(which: str, kept: Path) -> list[Heard]:
             print(json.dumps(asdict(known[-1]), ensure_ascii=False), file=file, flush=True)
     stt.close()
     return known
+
+
+def _known(kept: Path) -> list[Heard]:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+    return [Heard(**json.loads(line)) for line in lines]
 
 
 async def measure(heard: list[Heard], tools: tuple[Tool, ...]) -> list[Outcome]:

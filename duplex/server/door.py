@@ -11,6 +11,8 @@ from aiohttp.typedefs import Handler, Middleware
 from duplex.server.config import ServerConfig, is_loopback
 from duplex.server.twilio import STREAM, VOICE, is_signed
 
+_INSECURE = "openai-insecure-api-key."
+
 
 def door(config: ServerConfig) -> Middleware:
     """The middleware that guards every route but /health."""
@@ -47,7 +49,14 @@ def _given_key(request: web.Request) -> str:
     if scheme.lower() != "token":
         query = request.query
         given = request.headers.get("X-Goog-Api-Key") or query.get("key") or query.get("access_token", "")
+        given = given or _key_among(request.headers.get("Sec-WebSocket-Protocol", ""))
     return given.strip().removeprefix("auth_tokens/")  # what Google's clients take for a short-lived one
+
+
+def _key_among(subprotocols: str) -> str:
+    """Where OpenAI's client in a browser puts it."""
+    names = (name.strip() for name in subprotocols.split(","))
+    return next((name.removeprefix(_INSECURE) for name in names if name.startswith(_INSECURE)), "")
 
 
 def _may_connect(request: web.Request, config: ServerConfig) -> bool:

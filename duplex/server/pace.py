@@ -78,7 +78,7 @@ class SteadyPace:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._ahead_s, self._now, self._sleep = ahead_s, now, sleep
-        self._due_s = now()  # when the next tick should come, at the latest
+        self._due_s = now() + FRAME_SECONDS + _GRACE_S  # when the next tick should come, at the latest
         self._played_s = now()  # when all that was said has been played
         self._made_up = False  # the tick that is being answered
 

@@ -62,7 +62,7 @@ async def openai_realtime(url: str, agent: str, caller: Caller, tools: bool) -> 
 async def openai_live(url: str, agent: str, caller: Caller, tools: bool) -> None:
     """The openai SDK, GPT-Live."""
     declared = [{"type": "function", "name": WEATHER, "description": ABOUT, "parameters": CITY}] if tools else []
-    asked = {"model": agent, "delegation": {"type": "responses", "responses": {"tools": declared}}}
+    asked = {"model": agent, "delegation": {"type": "responses", "responses": {"model": agent, "tools": declared}}}
 
     async def listen() -> None:
         async for event in connection:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,6 @@ from tests.acceptance.caller import Caller
 pytestmark = pytest.mark.skipif("ACCEPTANCE" not in os.environ, reason="run by `make acceptance`")
 
 ROOT = Path(__file__).parents[2]
-SERVE_S = 180.0  # for a server to load on a busy machine
 
 
 class Server(NamedTuple):
@@ -47,23 +47,35 @@ class Talk(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    command = ["duplex", "serve", "--agent", "cascade", "--agent", "native", "--port", "0", "--tls-self-signed"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
+    command = [
+        sys.executable,
+        "-m",
+        "duplex",
+        "serve",
+        "--agent",
+        "cascade",
+        "--agent",
+        "native",
+        "--port",
+        "0",
+        "--tls-self-signed",
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield addresses(process.stdout)
+        process.terminate()
+
+
+def addresses(lines: Iterable[str]) -> Server:
+    """What the server prints when it is ready."""
     told = ""
-    for line in process.stdout:
+    for line in lines:
         told += line
-        if (
-            (plain := re.search(r" ws://(\S+)", told))
-            and (tls := re.search(r"wss://(\S+)", told))
-            and (certificate := re.search(r"SSL_CERT_FILE=(\S+)", told))
-        ):
-            yield Server(f"http://{plain[1]}", f"https://{tls[1]}", Path(certificate[1]))
-            break
-    else:
-        pytest.fail(f"the server did not begin: {told}")
-    process.terminate()
-    process.wait(10)
+        found = [re.search(what, told) for what in (r" ws://(\S+)", r" wss://(\S+)", r"SSL_CERT_FILE=(\S+)")]
+        if all(found):
+            plain, tls, certificate = (match[1] for match in found if match)
+            return Server(f"http://{plain}", f"https://{tls}", Path(certificate))
+    raise AssertionError(f"the server did not begin: {told}")
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ class Scene:
         return [type(event).__name__ for event in self.events]
 
     def loud(self) -> list[int]:
-        return [frame.t for frame in self.said if np.abs(frame.pcm).max() > 1e-3]
+        return [frame.t for frame in self.said if frame.pcm is not None and np.abs(frame.pcm).max() > 1e-3]
 
 
 def quiet(ticks: int) -> list[Frame]:

@@ -37,16 +37,16 @@ class FakeServer:
         return response
 
     async def _stream(self, response: web.StreamResponse) -> None:
-        await response.write(b": a comment\n\n" + _event({"choices": [{"delta": {"role": "assistant"}}]}))
+        await response.write(b": a comment\n\n" + event({"choices": [{"delta": {"role": "assistant"}}]}))
         for word in self.words:
-            await response.write(_event({"choices": [{"delta": {"content": word}}]}))
+            await response.write(event({"choices": [{"delta": {"content": word}}]}))
         while not self.words:
-            await response.write(_event({"choices": [{"delta": {"content": "on "}}]}))
+            await response.write(event({"choices": [{"delta": {"content": "on "}}]}))
             await asyncio.sleep(0.001)
-        await response.write(_event({"choices": [], "usage": {}}) + b"data: [DONE]\n\n")
+        await response.write(event({"choices": [], "usage": {}}) + b"data: [DONE]\n\n")
 
 
-def _event(data: dict[str, Any]) -> bytes:
+def event(data: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(data).encode() + b"\n\n"
 
 
@@ -88,7 +88,7 @@ async def test_a_refusal_says_what_the_server_said() -> None:
 
 async def test_an_error_in_the_stream_is_raised() -> None:
     fake = FakeServer(["x"])
-    fake._stream = lambda response: response.write(_event({"error": {"message": "too long"}}))  # type: ignore[method-assign]
+    fake._stream = lambda response: response.write(event({"error": {"message": "too long"}}))  # type: ignore[method-assign]
     async with serving(fake) as model:
         with pytest.raises(LanguageModelError, match="too long"):
             await anext(model.reply(HELLO))

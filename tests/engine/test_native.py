@@ -108,7 +108,7 @@ async def test_given_words_are_voiced_one_after_the_other_and_then_the_model_goe
 
 async def test_a_session_in_codes_is_not_attended_and_says_why(agent):
     for wish in ({"turns": TurnTaking()}, {"transcribe": True}, {"tools": (Tool("get_weather"),)}):
-        with pytest.raises(Unsupported, match="native hears .* in sound only"):
+        with pytest.raises(Unsupported, match="in sound only"):
             await agent.open(SessionConfig(medium="codes", **wish))
     session = await agent.open(SessionConfig(medium="codes"))
     with pytest.raises(Unsupported, match="Commit only in a session of medium 'pcm'"):

@@ -156,3 +156,10 @@ async def test_who_does_not_finish_in_time_is_asked_to_leave():
 def test_settings_that_make_no_sense_are_refused(settings, reason):
     with pytest.raises(ConfigError, match=reason):
         from_dict(ServerConfig, settings, "server")
+
+
+async def test_a_browser_may_bring_the_key_as_openais_client_does():
+    names = ("realtime", "openai-insecure-api-key.secret")
+    async with site(key="secret") as here, await here.call("/api/pcm", protocols=names) as socket:
+        assert json.loads((await socket.receive(10)).data)["type"] == "ready"
+        assert socket.protocol == "realtime"

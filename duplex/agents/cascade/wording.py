@@ -103,11 +103,13 @@ def numbers(text: str) -> list[Number]:
 
 
 def _asks(clause: str, subjects: frozenset[str], deed: bool) -> bool:
+    if _WISH.search(" ".join(words(clause))):
+        return True
     said = _opened(words(clause))
     if not said:
         return False
     first = said[0].removesuffix("'s").removesuffix("'re")
-    if first in ORDERS or _WISH.search(" ".join(words(clause))):
+    if first in ORDERS:
         return True
     if first in _WILLING and (not deed or said[1:2] == ["you"]):
         return True
