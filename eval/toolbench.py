@@ -12,6 +12,7 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ from duplex.session import Tool
 from eval.provenance import provenance
 from eval.statistics import spread
 from weights.intents import intents
+from weights.kokoro import HELD_OUT
 from weights.voices import AGENT, NoEngine, Voice, speaker, voices
 
 CALLS, TALKS = 50, 50
-_FLITE = ("slt", "awb", "kal16", "rms")  # as they are, unbent
+_FLITE = ("slt", "awb", "kal16", "rms")  # as they are
 _BENT = 4  # of the held-out hibari voices, besides the plain one
 _QUIET = np.zeros(EAR_HZ * 3 // 10, np.float32)  # around a turn, as the cascade keeps it
 
@@ -82,14 +84,16 @@ def texts(which: str) -> list[tuple[str, str]]:
 
 
 def people() -> dict[str, Voice]:
-    """Who speaks, by name: hibari, hibari bent into others, and flite's people where it is installed."""
+    """Who speaks, by name: hibari, hibari bent into others, and the people of the synthesisers that are installed."""
     bent = [voice for voice in voices("test") if voice.speed == 1.0]
     found = {"hibari": AGENT} | {f"hibari-{i}": v for i, v in enumerate(random.Random(0).sample(bent, _BENT))}
-    try:
-        speaker("flite")
-    except NoEngine:
-        return found
-    return found | {f"flite-{base}": Voice("flite", base=base) for base in _FLITE}
+    for engine, bases in (("flite", _FLITE), ("kokoro", HELD_OUT)):
+        try:
+            speaker(engine)
+        except NoEngine:
+            continue
+        found |= {f"{engine}-{base}": Voice(engine, base=base) for base in bases}
+    return found
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -97,14 +101,18 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
     asked, talk = [each for each in outcomes if each.of.city], [each for each in outcomes if not each.of.city]
     named = [each for each in asked if each.called == WEATHER.name]
     got = [(str(each.arguments.get("city", "")), each.of.city) for each in named]
+    right = [each for each in named if words(str(each.arguments.get("city", ""))) == words(each.of.city)]
+    engines = Counter(each.of.voice.split("-")[0] for each in asked)
+    by_engine = Counter(each.of.voice.split("-")[0] for each in right)
     audible = sum(" ".join(words(each.of.city)) in " ".join(words(each.of.heard)) for each in asked)
     return {
         "must_call": {
             "n": len(asked),
             "right_call": len(named),
             "right_city_exact": sum(city == wanted for city, wanted in got),
-            "right_city_plain": sum(words(city) == words(wanted) for city, wanted in got),
+            "right_city_plain": len(right),
             "city_in_transcript": audible,
+            "right_city_by_engine": {engine: {"n": n, "right": by_engine[engine]} for engine, n in engines.items()},
         },
         "must_not_call": {"n": len(talk), "false_calls": sum(bool(each.called) for each in talk)},
         "decision_wall_ms": spread(each.wall_ms for each in outcomes),

@@ -207,6 +207,7 @@ class Attendance:
         try:
             self._row.say(text)
             self._unhush()
+            self._owed = self._t  # it begins to sound in a tick or two
         except Unsupported as error:
             self._events.append(Failed("say", str(error)))
 

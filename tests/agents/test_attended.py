@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -51,11 +52,13 @@ class ScriptedRow:
     def __init__(self, script: Script) -> None:
         self.script, self.given, self.said = script, list[str](), list[str]()
         self.muted: list[bool] = []
+        self.lag = self._waits = 0
         self.dropped = self.closed = 0
 
     async def step(self, heard: Frame) -> Frame:
         level, text = self.script(heard.t)
-        if self.given:
+        self._waits = self._waits + 1 if self.given else 0
+        if self._waits > self.lag:
             level, text = 0.1, " " + self.given.pop(0)
         return Frame(heard.t, np.full(FRAME_SAMPLES, level, np.float32), text=text)
 
@@ -113,11 +116,15 @@ class Scene:
         self.row, self._wish, self._stages = ScriptedRow(script), wish, stages
         self.said: list[Frame] = []
 
-    def play(self, frames: list[Frame], notes: dict[int, list[Note]] | None = None) -> Scene:
-        """`notes` are told before the frame of their tick."""
+    def play(
+        self, frames: list[Frame], notes: dict[int, list[Note]] | None = None, clocked: bool = False, lag: int = 0
+    ) -> Scene:
+        """`notes` are told before the frame of their tick; `clocked`: work takes its time; `lag`: of given words."""
+        self.row.lag = lag
 
         async def main() -> None:
-            session = AttendedSession(self.row, CAN, self._wish, aside_of(**self._stages), lambda: 0.0)
+            now = asyncio.get_running_loop().time if clocked else lambda: 0.0
+            session = AttendedSession(self.row, CAN, self._wish, aside_of(**self._stages), now)
             await session.prepare()
             for heard in frames:
                 for note in (notes or {}).get(heard.t, []):
@@ -283,6 +290,14 @@ def test_a_tool_is_called_and_its_result_voiced():
     ]
     assert ToolCall("call_1", "get_weather", '{"city": "Oslo"}') in scene.events
     assert scene.row.said == ["It rains in Oslo."] and scene.ticks(Answering)[1] >= 42
+
+
+def test_an_answer_that_took_long_to_word_is_not_called_empty_before_it_sounds():
+    """The row voices given words some ticks later, and the language model needs longer than an answer is waited for."""
+    scene = Scene(**with_tools("What is the weather?", ChoosingLlm(first_s=5.0, text="It rains in Oslo.")))
+    scene.play(talk((400, 1200), until_ms=12_000), {40: [ToolResult("call_1", "rain"), Respond()]}, clocked=True, lag=3)
+    assert scene.row.said == ["It rains in Oslo."]
+    assert scene.kinds()[-2:] == ["Answering", "Answered"] and scene.kinds().count("Answering") == 2
 
 
 def test_the_language_model_knows_the_question_and_the_result():

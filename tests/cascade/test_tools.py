@@ -10,9 +10,9 @@ import pytest
 from duplex.agents.cascade.config import PERSONA, LlmConfig
 from duplex.agents.cascade.llama import Llama
 from duplex.agents.cascade.tools import Call, Completion, choose, decide
-from duplex.agents.cascade.topics import is_deed, topics
+from duplex.agents.cascade.topics import is_deed, sounds, topics
 from duplex.agents.cascade.values import candidates
-from duplex.agents.cascade.wording import asks, is_talk, numbers, stem
+from duplex.agents.cascade.wording import asks, is_talk, misheard, numbers, stem
 from duplex.session import Tool
 from tests.cascade.test_llm import FakeServer, event, serving
 
@@ -92,6 +92,13 @@ def test_a_deed_is_ordered_or_wished_for_and_not_asked_about() -> None:
 def test_a_subject_without_a_verb_is_a_request() -> None:
     assert asks("Weather in Oslo.", frozenset((stem("weather"),)))
     assert not asks("Weather is nice in Oslo.", frozenset((stem("weather"),)))
+
+
+def test_a_subject_that_was_misheard_is_put_right_where_the_sentence_begins_with_it() -> None:
+    about = sounds(WEATHER)
+    assert misheard("Whether in Oslo.", about) == "weather in Oslo."
+    for text in ("Tell me whether Oslo is large.", "Water in Oslo.", "Whether he comes is unclear."):
+        assert misheard(text, about) == text
 
 
 def test_numbers_are_read_as_digits_and_as_words() -> None:

@@ -1,6 +1,6 @@
 """The cascade: voice activity detection, speech-to-text, a language model, text-to-speech, in the frame contract.
 
-The baseline that a native model has to beat, built as well as the stages allow. Pictures need a language model at a URL.
+The baseline that a native model has to beat, built as well as the stages allow. For pictures its LLM must be at a URL.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from duplex.agents.cascade.memory import Message
-from duplex.agents.cascade.topics import ABOUT, is_deed, parameters, parts, score, subjects
+from duplex.agents.cascade.topics import ABOUT, is_deed, parameters, parts, score, sounds, subjects
 from duplex.agents.cascade.values import Candidates, candidates
-from duplex.agents.cascade.wording import asks, is_talk
+from duplex.agents.cascade.wording import asks, is_talk, misheard
 from duplex.session import Tool
 
 
@@ -63,7 +63,7 @@ async def choose(llm: Chooser, messages: list[Message], tools: tuple[Tool, ...],
 
 async def decide(complete: Complete, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None:
     """The same by a small model that only completes text. It is not troubled with what is no request."""
-    text, context = _last_words(messages)
+    text, context = _last_words(messages, {sound: word for tool in tools for sound, word in sounds(tool).items()})
     if choice == "auto":
         tools = tuple(tool for tool in tools if _may_be_asked(text, tool))
     elif choice != "required":
@@ -79,13 +79,14 @@ async def decide(complete: Complete, messages: list[Message], tools: tuple[Tool,
     return None if arguments is None else Call(tools[best].name, json.dumps(arguments, ensure_ascii=False))
 
 
-def _last_words(messages: list[Message]) -> tuple[str, str]:
+def _last_words(messages: list[Message], subjects: Mapping[str, str]) -> tuple[str, str]:
     """What the user said last; and the same with what it follows on, where it only continues ("And in Rome?")."""
     said = [message["content"] for message in messages if message["role"] == "user" and message.get("content")]
     if not said:
         return "", ""
-    follows = len(said) > 1 and re.match(r"(?:and|or|what about|how about)\b", said[-1].lower())
-    return said[-1], f"{said[-2]} {said[-1]}" if follows else said[-1]
+    last = misheard(said[-1], subjects)
+    follows = len(said) > 1 and re.match(r"(?:and|or|what about|how about)\b", last.lower())
+    return last, f"{said[-2]} {last}" if follows else last
 
 
 def _prompt(text: str) -> str:

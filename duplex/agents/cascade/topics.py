@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from duplex.agents.cascade.wording import FUNCTION_WORDS, ORDERS, stem, words
+from duplex.agents.cascade.wording import FUNCTION_WORDS, ORDERS, sound, stem, words
 from duplex.session import Tool
 
-ABOUT = -3.3  # nats; from here on a sentence is about a tool
+ABOUT = -3.6  # nats; from here on a sentence is about a tool
 _NAMED = 2.0  # nats that it is worth that the user says a word of the tool's own
 _DESCRIBED = -1.0  # nats: a word of the description, or a verb, says less than a noun of the name
 _UNSEEN = -12.0  # nats: a token that is not among the likeliest
@@ -42,6 +42,11 @@ def score(text: str, tool: Tool, likelihoods: Mapping[str, float]) -> tuple[floa
 def subjects(tool: Tool) -> frozenset[str]:
     """Stems of the words that the tool is about."""
     return frozenset(stem(word) for word in topics(tool))
+
+
+def sounds(tool: Tool) -> dict[str, str]:
+    """How the words that it is about sound -> the words."""
+    return {sound(word): word for word in topics(tool) if sound(word)}
 
 
 def topics(tool: Tool) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -42,7 +43,7 @@ _WISH = re.compile(
 # Why the world is as it is, what a word means, what the agent likes: talk, whatever it is about.
 _TALK = re.compile(
     r"^(?:why\b|how come\b|how (?:do|does|did|is|are) (?:\w+ ){1,3}(?:work|form|made|called|come|happen)\b"
-    r"|what(?:'s| is| are) an? |(?:(?:can|could|would) you |please )*explain\b"
+    r"|what(?:'s| is| are) an? (?:[\w-]+ ?){1,3}$|(?:(?:can|could|would) you |please )*explain\b"
     r"|tell me (?:why|how (?!.* is\b)|a (?:story|joke))"
     r"|(?:do|did|have|are|were) you (?:\w+ )?(?:like|love|hate|enjoy|prefer|feel|been|remember|miss|think|believe)\b)"
 )
@@ -85,6 +86,23 @@ def asks(text: str, subjects: frozenset[str] = frozenset(), deed: bool = False) 
 def is_talk(text: str) -> bool:
     """Whether a question is about the world or about the one who is asked, so that no deed answers it."""
     return bool(_TALK.search(" ".join(_opened(words(text)))))
+
+
+def misheard(text: str, subjects: Mapping[str, str]) -> str:
+    """The text with a first word that only sounds like a subject put right: "Whether in Rome." asks for the weather.
+
+    Elsewhere in a sentence such a word means what it says. subjects: what a word sounds like -> the word.
+    """
+    found = re.match(r"\W*([\w']+)(?=\s+(?:in|for|of|at|on|to|from)\b)", text)
+    meant = subjects.get(sound(found[1])) if found else None
+    return text if not found or not meant else text[: found.start(1)] + meant + text[found.end(1) :]
+
+
+def sound(word: str) -> str:
+    """Its consonants, roughly as they are spoken; "" for a word with less than three."""
+    plain = word.lower().replace("wh", "w").replace("ph", "f").replace("ck", "k").replace("c", "k")
+    bare = re.sub(r"(.)\1+", r"\1", re.sub(r"[aeiouy']", "", plain))
+    return bare if len(bare) > 2 else ""
 
 
 def numbers(text: str) -> list[Number]:

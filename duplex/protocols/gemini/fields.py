@@ -78,8 +78,10 @@ def words(values: Mapping[str, Any], key: str) -> str:
 
 def whole(text: str, key: str) -> str:
     """`text`, if it can be written. Raises BadMessage."""
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise BadMessage(f"{camel(key)} must be a string of whole characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadMessage(f"{camel(key)} must be a string of whole characters") from None
     return text
 
 

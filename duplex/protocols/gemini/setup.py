@@ -63,7 +63,7 @@ def setup_from(values: Mapping[str, Any]) -> Setup:
 def _spoken(generation: Mapping[str, Any]) -> bool:
     asked = generation.get("response_modalities") or ["AUDIO"]
     if not isinstance(asked, list) or not set(map(str, asked)) <= {"AUDIO", "TEXT"}:
-        raise BadMessage(f"responseModalities must be a list of AUDIO or TEXT, got {str(asked)[:60]}")
+        raise BadMessage(f"responseModalities must be a list of AUDIO or TEXT, got {str(asked)[:60]!r}")
     return "AUDIO" in asked
 
 

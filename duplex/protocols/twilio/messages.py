@@ -34,8 +34,10 @@ class Fields:
     def text(self, name: str, default: str | None = None) -> str:
         """A string of whole characters; `default` where it is left out, unless that is None."""
         value = self._values.get(name, default)
-        if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise BadMessage(f"{self._where}.{name} must be a string of whole characters")
+        try:
+            value.encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise BadMessage(f"{self._where}.{name} must be a string of whole characters") from None
         return value
 
     def number(self, name: str, default: int) -> int:
