@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from duplex.agents import FACTORIES
+from duplex.clients.call import WIRES
 from eval.suites import SUITES
 
 Verb = Callable[[argparse.Namespace], "int | None"]
@@ -38,7 +39,7 @@ def _run(run: Flags) -> None:
     jobs = "processes, each with an agent of its own; not with --url (default: %(default)s)"
     run.add_argument("--jobs", type=int, default=1, metavar="N", help=jobs)
     run.add_argument("--url", metavar="WS_URL", help="talk to a server there, instead of an agent in this process")
-    run.add_argument("--wire", default="pcm", help="with --url: chat, pcm or tokens (default: %(default)s)")
+    run.add_argument("--wire", default="pcm", help=f"with --url: {', '.join(WIRES)}, twilio (default: %(default)s)")
 
 
 def _score(score: Flags) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from duplex.clients.phone import ring
 from duplex.clients.replay import replay
 from duplex.codec import Codec
 from duplex.config import ConfigError
@@ -117,10 +118,16 @@ def described_by(url: str, agent: str) -> Meta:
 
 
 def over_wire(url: str, wire: str, agent: str, paced: bool, seed: int, codec: Codec | None = None) -> Player:
-    """A player that talks to `agent` behind our server at `url`, as a client does; the wire "tokens" needs a codec."""
+    """A player that talks to `agent` behind our server at `url`, as a client does; the wire "tokens" needs a codec.
+
+    "twilio" is a telephone: what it heard is recorded, without words or events.
+    """
     query = {"text_seed": str(seed), "audio_seed": str(seed), "timings": "true"}
 
     async def play(scenario: Scenario, path: Path, meta: Meta) -> None:
+        if wire == "twilio":
+            await ring(url, scenario.pcm, path, agent=agent, meta=meta)
+            return
         how = {"wire": wire, "agent": agent, "realtime": paced, "query": query, "codec": codec}
         await replay(url, scenario.pcm, path, meta=meta, **how)
 

@@ -182,7 +182,7 @@ def main() -> None:
     outcomes = asyncio.run(_run(given.set, kept, tools))
     counts = summary(outcomes)
     how = {"set": given.set, "tools": [tool.name for tool in tools], "stt": SttConfig().model, "llm": LlmConfig().model}
-    cases = [{**asdict(each.of), "called": each.called, **each.arguments, "cpu_ms": each.cpu_ms} for each in outcomes]
+    cases = [asdict(each) for each in outcomes]
     result = {**provenance(), **how, "voices": list(people()), **counts, "cases": cases}
     given.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(json.dumps(counts, indent=1))

@@ -23,8 +23,8 @@ from duplex.agents.attended import NOTES as NATIVE
 from duplex.config import merged
 from duplex.frame import FRAME_SAMPLES, Frame
 from duplex.protocols.gemini.wire import GeminiWire
-from duplex.protocols.live import LiveWire
-from duplex.protocols.realtime import RealtimeWire
+from duplex.protocols.live.wire import LiveWire
+from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.twilio import TwilioWire
 from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open, Reply, Wire
 from duplex.server.routes import ROUTES

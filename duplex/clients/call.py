@@ -13,11 +13,11 @@ import aiohttp
 
 from duplex.frame import Frame
 from duplex.protocols.gemini.caller import GeminiCaller
-from duplex.protocols.live import LiveCaller
+from duplex.protocols.live.caller import LiveCaller
 from duplex.protocols.moshi import MoshiCaller
 from duplex.protocols.opus import Opus
 from duplex.protocols.pcm import PcmCaller
-from duplex.protocols.realtime import RealtimeCaller
+from duplex.protocols.realtime.caller import RealtimeCaller
 from duplex.protocols.tokens import TokensCaller
 from duplex.protocols.wire import Aside, BadMessage, Caller, Hushed, Message, Ready, Refused, Sound, Told
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -55,6 +56,7 @@ async def ring(
     digits: str = "",
     tail_s: float = 0,
     key: str | None = None,
+    meta: Mapping[str, Any] | None = None,
 ) -> PhoneReport:
     """Call `agent` at `url` (ws://host:port), say `pcm` and `tail_s` seconds of silence in real time, and hang up.
 
@@ -64,7 +66,7 @@ async def ring(
     """
     chunks = _on_the_line(pcm, tail_s)
     given = {**(parameters or {}), **({"agent": agent} if agent else {})}
-    facts = {"agent": agent, "wire": "twilio", "realtime": True, "heard_at": "the phone"}
+    facts = {"agent": agent, "wire": "twilio", "realtime": True, "heard_at": "the phone", **(meta or {})}
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     address = f"{url if '://' in url else f'ws://{url}'}".rstrip("/") + "/twilio"
     async with aiohttp.ClientSession() as http:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 from duplex.protocols.gemini.wire import GeminiWire
-from duplex.protocols.live import LiveWire
+from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.moshi import MoshiWire
 from duplex.protocols.opus import Opus
 from duplex.protocols.pcm import PcmWire
 from duplex.protocols.query import asked
-from duplex.protocols.realtime import RealtimeWire
-from duplex.protocols.realtime import wish as realtime_wish
+from duplex.protocols.realtime.wire import RealtimeWire
+from duplex.protocols.realtime.wish import wish as realtime_wish
 from duplex.protocols.tokens import TokensWire
 from duplex.protocols.twilio import TwilioWire
 from duplex.protocols.wire import Open, Wire

@@ -10,7 +10,7 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from duplex.frame import FRAME_SAMPLES, Frame
-from duplex.protocols.live import LiveWire
+from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.wire import Item, Message, Open, Reply
 from duplex.session import (
     Capabilities,

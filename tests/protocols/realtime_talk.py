@@ -10,7 +10,7 @@ import numpy as np
 from openai.types.realtime import RealtimeServerEvent
 
 from duplex.frame import FRAME_SAMPLES, Event, Frame
-from duplex.protocols.realtime import RealtimeWire
+from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.wire import Item, Message, Reply
 from duplex.session import Capabilities, Note
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from duplex.frame import FRAME_SAMPLES, Frame
-from duplex.protocols.live import LiveCaller, LiveWire
+from duplex.protocols.live.caller import LiveCaller
+from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.wire import Aside, BadMessage, Bye, Open, Ready, Refused, Reply
 from duplex.session import (
     Answered,

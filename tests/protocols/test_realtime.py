@@ -8,7 +8,9 @@ import pytest
 
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_ulaw
-from duplex.protocols.realtime import RealtimeCaller, RealtimeWire, wish
+from duplex.protocols.realtime.caller import RealtimeCaller
+from duplex.protocols.realtime.wire import RealtimeWire
+from duplex.protocols.realtime.wish import wish
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Ready, Refused, Sound
 from duplex.session import (
     Answered,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from duplex.frame import Frame
 from duplex.protocols.g711 import encode_alaw, encode_ulaw
-from duplex.protocols.realtime import RealtimeCaller, RealtimeWire
+from duplex.protocols.realtime.caller import RealtimeCaller
+from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Ready, Refused, Reply, Sound
 from duplex.session import Answered, Answering, Note, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from tests.protocols.realtime_talk import CAN, Talk, checked, tone

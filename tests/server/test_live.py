@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 from duplex.agents.echo import open_scripted
 from duplex.clients.call import QUIET_S
 from duplex.frame import FRAME_SAMPLES, Frame, frames_of
-from duplex.protocols.live import LiveCaller
+from duplex.protocols.live.caller import LiveCaller
 from duplex.protocols.wire import Ready
 from duplex.session import (
     Answered,

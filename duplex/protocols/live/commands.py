@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from duplex.frame import SAMPLE_RATE
-from duplex.protocols.live.events import Mistake, Teller
+from duplex.protocols.live.events import Teller
+from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.live.sound import Line
 from duplex.protocols.live.start import Settings, text_of
 from duplex.protocols.live.times import ms_of

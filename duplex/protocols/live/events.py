@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 from openai.types.live import ClientEvent
 from pydantic import BaseModel, ValidationError
 
+from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.wire import Message, as_json
 from duplex.session import Instruct, Note, Remember, Say, UseTools, UseVoice
 
@@ -21,15 +22,6 @@ KINDS: Mapping[str, type[BaseModel]] = {
 }
 
 _ASKED = {Instruct: "instructions", UseVoice: "voice", UseTools: "tools", Remember: "context", Say: "commentary"}
-
-
-class Mistake(Exception):
-    """What a client asked for that cannot be; the session goes on. The text says what is allowed."""
-
-    def __init__(self, message: str, code: str = "invalid_value", param: str | None = None) -> None:
-        super().__init__(message)
-        self.code, self.param = code, param
-        self.client_event_id: str | None = None  # of the command
 
 
 class Teller:

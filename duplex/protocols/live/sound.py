@@ -9,7 +9,7 @@ import numpy as np
 
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
 from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
-from duplex.protocols.live.events import Mistake
+from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.resample import Resampler
 from duplex.session import Answered, Answering
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from openai.types.live import SessionConfig, SessionUpdateConfig
 
-from duplex.protocols.live.events import Mistake
+from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.live.sound import Format, format_of
 from duplex.protocols.live.work import work_of
 from duplex.session import Instruct, Note, Remember, UseVoice

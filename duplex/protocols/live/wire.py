@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from duplex.frame import Frame
 from duplex.protocols.live.commands import Commands
-from duplex.protocols.live.events import Mistake, Teller, event_of
+from duplex.protocols.live.events import Teller, event_of
+from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.live.sound import Line
 from duplex.protocols.live.start import Settings
 from duplex.protocols.live.telling import Telling
