@@ -14,6 +14,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def texts(which: str) -> list[tuple[str, str]]:
     return calls + [(text, "") for text in [*own["talk"], *_small_talk(which, TALKS - len(own["talk"]))]]
 
 
+@cache
 def people() -> dict[str, Voice]:
     """Who speaks, by name: hibari, hibari bent into others, and the people of the synthesisers that are installed."""
     bent = [voice for voice in voices("test") if voice.speed == 1.0]
@@ -124,17 +126,23 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
 async def hear(which: str, kept: Path) -> list[Heard]:
     """What whisper hears of every text, each said by the next of the people. What `kept` (JSON lines) holds is not said
     again: a run that was cut short goes on, and a choice that was changed is judged by the same words."""
-    known = _known(kept)
-    stt, speakers = Whisper(SttConfig()), list(people().items())
-    with kept.open("a", encoding="utf-8") as file:
-        for i, (text, city) in list(enumerate(texts(which)))[len(known) :]:
-            name, voice = speakers[i % len(speakers)]
-            pcm = resample_poly(speaker(voice.engine).speak(text, voice, seed=i).pcm, EAR_HZ, SAMPLE_RATE)
-            heard = await stt.transcribe(np.concatenate([_QUIET, pcm.astype(np.float32), _QUIET]))
-            known.append(Heard(text, heard, city, name))
-            print(json.dumps(asdict(known[-1]), ensure_ascii=False), file=file, flush=True)
-    stt.close()
+    known, wanted = _known(kept), texts(which)
+    if len(known) < len(wanted):
+        stt = Whisper(SttConfig())
+        with kept.open("a", encoding="utf-8") as file:
+            for i, (text, city) in list(enumerate(wanted))[len(known) :]:
+                name, pcm = _spoken(text, i)
+                known.append(Heard(text, await stt.transcribe(pcm), city, name))
+                print(json.dumps(asdict(known[-1]), ensure_ascii=False), file=file, flush=True)
+        stt.close()
     return known
+
+
+def _spoken(text: str, i: int) -> tuple[str, np.ndarray]:
+    """Who says the i-th text, and how: float32 [n] at 16 kHz."""
+    name, voice = list(people().items())[i % len(people())]
+    pcm = resample_poly(speaker(voice.engine).speak(text, voice, seed=i).pcm, EAR_HZ, SAMPLE_RATE)
+    return name, np.concatenate([_QUIET, pcm.astype(np.float32), _QUIET])
 
 
 def _known(kept: Path) -> list[Heard]:

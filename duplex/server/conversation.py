@@ -67,6 +67,7 @@ class Conversation:
         self._idle_s = config.idle_s if pace.lull_s() is None else config.silent_s
         self._inbox: asyncio.Queue[Item | End] = asyncio.Queue(config.max_backlog_ticks)
         self._quiet_since = now()
+        self._over = False  # before Python 3.12 wait_for swallows a cancellation that comes together with its result
         self.heard_ticks = 0
         self.said_ticks = 0
 
@@ -80,6 +81,7 @@ class Conversation:
             while end is None:  # a reader that is done has left its End in the inbox
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 end = next((e for task in done if (e := task.result())), None)
+            self._over = True
             for task in running:
                 task.cancel()
         return end
@@ -128,9 +130,11 @@ class Conversation:
         except BadMessage as error:
             return [End(BAD_DATA, str(error))]
 
-    async def _step(self) -> End:
-        while True:
+    async def _step(self) -> End | None:
+        while not self._over:
             item = await self._due()
+            if self._over:
+                break
             if isinstance(item, End):
                 return item
             if isinstance(item, Bye):
@@ -141,6 +145,7 @@ class Conversation:
                 await self._send(list(item.messages))
             elif not isinstance(item, Open):  # a wire yields it once, before there is a conversation
                 await self._tell(item)
+        return None
 
     async def _due(self) -> Item | End:
         """What the client sent, or, where it may leave out sound, a frame without any when it is time for one."""

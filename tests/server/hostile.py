@@ -24,6 +24,7 @@ from duplex.session import (
     Note,
     Remember,
     Respond,
+    SessionConfig,
     SpeechStarted,
     SpeechStopped,
     ToolCall,
@@ -65,8 +66,11 @@ class Host(Puppet):
 
 
 class _HostSession(PuppetSession):
-    _left = 0  # ticks of the answer that is being given
-    _asked = False
+    def __init__(self, agent: Host, config: SessionConfig) -> None:
+        super().__init__(agent, config)
+        self._notes = agent.notes
+        self._left = 0  # ticks of the answer that is being given
+        self._asked = False
 
     async def step(self, heard: Frame) -> Frame:
         self._ticks.check(heard)
@@ -91,7 +95,7 @@ class _HostSession(PuppetSession):
                 yield Answered()
 
     async def tell(self, note: Note) -> None:
-        self._agent.notes.append(note)
+        self._notes.append(note)
         self._asked = self._asked or isinstance(note, (TypedText, Respond))
 
 
@@ -114,6 +118,9 @@ class Talk:
 
     def __repr__(self) -> str:
         return self.name
+
+    def _repr_pretty_(self, printer, _) -> None:  # as hypothesis shows it
+        printer.text(repr(self))
 
     def loud(self, sound: str) -> str:
         """A message with so much sound."""
@@ -310,6 +317,9 @@ class Turn:
     def __repr__(self) -> str:
         return f"{self.name}: {len(self.messages)} x {str(self.messages[0])[:500]}"
 
+    def _repr_pretty_(self, printer, _) -> None:
+        printer.text(repr(self))
+
 
 def spots(value: Any, path: tuple = ()) -> Iterator[tuple]:
     """Every place in a message, itself included."""
@@ -347,7 +357,7 @@ def turns(talk: Talk) -> st.SearchStrategy[Turn]:
     valid = st.sampled_from(talk.valid).map(json.dumps)
     wrong = st.builds(lambda at, odd: json.dumps(put(*at, odd)), st.sampled_from(places), st.sampled_from(ODD))
     deep = st.builds(
-        lambda at, *how: nested(*at, *how),
+        lambda at, depth, kind: nested(*at, depth, kind),
         st.sampled_from(places),
         st.sampled_from(DEEP),
         st.sampled_from(["list", "object"]),

@@ -9,6 +9,7 @@ import gc
 import json
 import logging
 import socket
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from duplex.agents.echo import open_echo
-from duplex.session import Instruct, Remember
+from duplex.frame import silence
+from duplex.protocols.pcm import PcmWire
+from duplex.protocols.wire import Reply
+from duplex.server import ServerConfig
+from duplex.server.conversation import Conversation
+from duplex.server.pace import MicrophonePace, SteadyPace
+from duplex.session import Instruct, Remember, SessionConfig
 from tests.server.hostile import (
     GEMINI,
     LIVE,
@@ -51,15 +58,22 @@ LOBBIES = (LIVE, GEMINI, TWILIO)  # where a session has to be asked for
 @contextmanager
 def no_complaints() -> Iterator[None]:
     """Nothing is logged as an error meanwhile: no traceback, no handler that broke off."""
-    complaints: list[logging.LogRecord] = []
-    listener = logging.Handler(logging.ERROR)
-    listener.emit = complaints.append
+    listener = Complaints(logging.ERROR)
     logging.getLogger().addHandler(listener)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(listener)
-    assert not complaints, [f"{record.getMessage()} {record.exc_info}" for record in complaints]
+    assert not listener.heard, listener.heard
+
+
+class Complaints(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(f"{record.getMessage()} {record.exc_info}")
 
 
 async def still_works(talk: Talk, guest: Guest, host: Host) -> bool:
@@ -83,8 +97,12 @@ async def survived(talk: Talk, asked_first: bool, stream: Sequence[Turn]) -> Non
                 await guest.send(*talk.opening)
             for turn in stream:
                 await guest.send(*turn.messages)
-            if not asked_first:
-                await guest.send(*talk.opening)
+                if isinstance(turn.messages[0], Raw):
+                    break  # what comes after that finds the door shut, and may tear down the close before it is read
+            else:
+                if not asked_first:
+                    await guest.send(*talk.opening)
+                await guest.send(talk.probe)
             if not await still_works(talk, guest, host):
                 code, reason = guest.end or (None, "")
                 sent = str([turn.messages for turn in stream])
@@ -99,7 +117,7 @@ async def survived(talk: Talk, asked_first: bool, stream: Sequence[Turn]) -> Non
 
 
 @pytest.mark.parametrize("talk", TALKS, ids=repr)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_whatever_comes_is_answered_or_ends_with_a_reason(talk, data):
     stream = data.draw(st.lists(turns(talk), min_size=1, max_size=6), label="stream")
@@ -214,6 +232,61 @@ async def test_a_storm_of_settings_is_weathered(talk):
     kind = Remember if talk is TWILIO else Instruct
     heard = [note for note in host.notes if isinstance(note, kind) and WORD not in str(note)]
     assert len(heard) >= 200 and "9" in str(heard[-2:])
+
+
+@pytest.mark.parametrize("depth", [97, 98, 900, 976, 978, 980])  # the last were read, and then could not be told back
+async def test_settings_that_are_too_deep_are_refused(depth):
+    update = {"type": "session.update", "session": {"input_audio_transcription": {"a": 1}}}
+    host = Host()
+    async with site({"host": host}) as here, visiting(here, REALTIME.path) as guest:
+        await guest.send(nested(update, ("session", "input_audio_transcription", "a"), depth, "object"))
+        assert await still_works(REALTIME, guest, host), guest.end
+    said = next(filter(None, ({"error": "no", "session.updated": "yes"}.get(kind) for kind in kinds(guest))))
+    assert said == ("yes" if depth == 97 else "no")
+
+
+def kinds(guest: Guest) -> list[str]:
+    return [json.loads(message)["type"] for message in guest.messages]
+
+
+async def test_a_reason_may_quote_what_cannot_be_written():
+    setup = {"setup": {"generationConfig": {"responseModalities": "\ud800"}}}
+    async with site({"host": Host()}) as here, visiting(here, GEMINI.path) as guest:
+        await guest.send(setup)
+        await guest.until(lambda: False)
+    assert guest.end == (BAD_DATA, r"responseModalities must be a list of AUDIO or TEXT, got '\ud800'")
+
+
+class BreaksAtOnce:
+    """A wire that is wrong, and the socket of a client whose first message is there before anything is done."""
+
+    def __init__(self) -> None:
+        self.sent: list[str | bytes] = []
+
+    async def receive(self, timeout_s: float) -> str:
+        return "anything"
+
+    async def send(self, message: str | bytes) -> None:
+        self.sent.append(message)
+
+
+class BrokenWire(PcmWire):
+    lulls = 0
+
+    def receive(self, message):
+        raise RuntimeError("a bug")
+
+    def lull(self):
+        self.lulls += 1
+        return silence(self.lulls - 1)
+
+
+@pytest.mark.parametrize("pace", [SteadyPace, MicrophonePace])
+async def test_a_wire_that_breaks_ends_the_conversation_at_once(pace):
+    session, wire, now = await open_echo({}).open(SessionConfig()), BrokenWire("s16"), time.monotonic
+    talk = Conversation(session, wire, BreaksAtOnce(), pace(0.24, now), ServerConfig(), now, [Reply(("hi",))])
+    end = await asyncio.wait_for(talk.run(asyncio.Event()), 10)
+    assert end.code == 1011 and wire.lulls == 0
 
 
 # --- those who say nothing, and those who find no seat ----------------------------------------------------------------

@@ -39,7 +39,8 @@ ORDERS = _set(
 _WISH = re.compile(
     r"\b(?:(?:i|we) (?:\w+ )?(?:want|need|wish|wonder)|(?:i|we)(?: would|'d) (?:really )?(?:like|love)"
     r"|(?:looking for|wondering|curious)|let's|let us|let me (?:know|hear|see)|please"
-    r"|(?:tell|give|show|get|find|bring) me|find out|look up|we'll (?:it|there))\b"  # whisper writes "we'll it" for "will it"
+    r"|(?:tell|give|show|get|find|bring) me|find out|look up"
+    r"|we'll (?:it|there))\b"  # so whisper writes "will it"
 )
 # Why the world is as it is, what a word means, what the agent likes: talk, whatever it is about.
 _TALK = re.compile(
