@@ -191,7 +191,7 @@ def main() -> None:
     counts = summary(outcomes)
     how = {"set": given.set, "tools": [tool.name for tool in tools], "stt": SttConfig().model, "llm": LlmConfig().model}
     cases = [asdict(each) for each in outcomes]
-    result = {**provenance(), **how, "voices": list(people()), **counts, "cases": cases}
+    result = {**provenance(), **how, "voices": sorted({each.of.voice for each in outcomes}), **counts, "cases": cases}
     given.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(json.dumps(counts, indent=1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -15,7 +15,7 @@ _HARD_LIMIT_BYTES = (16 << 20) + 1  # above it aiohttp hangs up by itself; Serve
 _HEARTBEAT_S = 20.0  # a client that does not answer our pings has gone
 _LAST_WORDS_S = 2.0  # how long a client may take to hear why, and to answer our close
 _REASON_BYTES = 123  # what a websocket's close frame holds
-_BROKEN = {  # aiohttp's own reasons to hang up: it gives the code alone
+_BROKEN: Mapping[int, bytes] = {  # aiohttp's own reasons to hang up: it gives the code alone
     WSCloseCode.PROTOCOL_ERROR: b"a frame that the websocket protocol does not allow",
     WSCloseCode.INVALID_TEXT: b"a text message must be UTF-8",
     WSCloseCode.MESSAGE_TOO_BIG: f"a message may hold {_HARD_LIMIT_BYTES - 1} bytes".encode(),

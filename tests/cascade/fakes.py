@@ -14,10 +14,11 @@ import numpy as np
 from duplex.agents.cascade.agent import CascadeAgent, Stages
 from duplex.agents.cascade.config import CascadeConfig
 from duplex.agents.cascade.memory import Message
+from duplex.agents.cascade.tools import Call
 from duplex.agents.cascade.vad import Score
 from duplex.config import from_dict
 from duplex.frame import FRAME_SECONDS, SAMPLE_RATE, Event, Frame, frames_of
-from duplex.session import Session, SessionConfig
+from duplex.session import Session, SessionConfig, Tool
 
 T = TypeVar("T")
 
@@ -99,6 +100,7 @@ class FakeLlm:
     asked: list[list[Message]] = field(default_factory=list)
     cancelled: int = 0
     pieces: int = 0
+    prepared: int = 0  # how often tools were announced
 
     async def reply(self, messages: list[Message]) -> AsyncGenerator[str, None]:
         self.asked.append(messages)
@@ -111,6 +113,12 @@ class FakeLlm:
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
+
+    def prepare_tools(self) -> None:
+        self.prepared += 1
+
+    async def choose(self, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None:
+        return None
 
     async def close(self) -> None: ...
 

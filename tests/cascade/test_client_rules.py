@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from duplex.agents.cascade.agent import CascadeAgent, Stages
 from duplex.agents.cascade.config import CascadeConfig
 from duplex.agents.cascade.listening import finished
+from duplex.agents.cascade.tools import Call
 from duplex.config import from_dict
 from duplex.frame import SAMPLE_RATE, Frame
 from duplex.session import (
@@ -57,11 +58,6 @@ from tests.cascade.fakes import (
 
 WEATHER = Tool("get_weather", "the weather in a city")
 TURNS = (SpeechStarted, SpeechStopped, Transcript, Answering, Interrupted, Answered, ToolCall)
-
-
-class Call(NamedTuple):
-    name: str
-    arguments: str
 
 
 @dataclass
@@ -272,6 +268,7 @@ def test_a_tool_is_called_and_its_result_spoken() -> None:
     assert [e for _, e in events(said, ToolCall)] == [ToolCall("call_1", "get_weather", '{"city": "Rome"}')]
     assert text(said) == llm.text and loud_ticks(said)[0] >= 41
     assert "sunny" in llm.asked[0][-1]["content"] and len(llm.chosen) == 1, "a result is no request"
+    assert llm.prepared == 1, "before they are first needed"
 
 
 @pytest.mark.parametrize("tools", [UseTools(()), UseTools((WEATHER,), "none")])

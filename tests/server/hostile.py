@@ -48,6 +48,7 @@ class Raw(NamedTuple):
 
 Sent = str | bytes | Raw
 Json = dict[str, Any]
+Spot = tuple[Any, ...]  # keys and indices, from the outside in
 
 
 # --- an agent that takes every note and has something to tell in most ticks -------------------------------------------
@@ -321,7 +322,7 @@ class Turn:
         printer.text(repr(self))
 
 
-def spots(value: Any, path: tuple = ()) -> Iterator[tuple]:
+def spots(value: Any, path: Spot = ()) -> Iterator[Spot]:
     """Every place in a message, itself included."""
     yield path
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -329,7 +330,7 @@ def spots(value: Any, path: tuple = ()) -> Iterator[tuple]:
         yield from spots(inner, (*path, key))
 
 
-def put(value: Any, path: tuple, new: Any) -> Any:
+def put(value: Any, path: Spot, new: Any) -> Any:
     """The message with something else in that place."""
     if not path:
         return new
@@ -339,7 +340,7 @@ def put(value: Any, path: tuple, new: Any) -> Any:
     return [put(inner, tuple(rest), new) if at == key else inner for at, inner in enumerate(value)]
 
 
-def nested(message: Json, path: tuple, depth: int, kind: str) -> str:
+def nested(message: Json, path: Spot, depth: int, kind: str) -> str:
     """The message as JSON, with `depth` lists or objects in that place."""
     begin, end = {"list": ("[", "]"), "object": ('{"a":', "}")}[kind]
     return json.dumps(put(message, path, "HERE")).replace('"HERE"', f"{begin * depth}1{end * depth}")
@@ -355,9 +356,9 @@ def turns(talk: Talk) -> st.SearchStrategy[Turn]:
     known = (*talk.opening, *talk.valid)
     places = [(message, path) for message in known for path in spots(message)]
     valid = st.sampled_from(talk.valid).map(json.dumps)
-    wrong = st.builds(lambda at, odd: json.dumps(put(*at, odd)), st.sampled_from(places), st.sampled_from(ODD))
+    wrong = st.builds(lambda at, odd: json.dumps(put(at[0], at[1], odd)), st.sampled_from(places), st.sampled_from(ODD))
     deep = st.builds(
-        lambda at, depth, kind: nested(*at, depth, kind),
+        lambda at, depth, kind: nested(at[0], at[1], depth, kind),
         st.sampled_from(places),
         st.sampled_from(DEEP),
         st.sampled_from(["list", "object"]),

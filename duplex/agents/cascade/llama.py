@@ -55,9 +55,10 @@ class Llama:
             stop.set()
             await asyncio.wait([job])
 
-    async def prepare_tools(self) -> None:
-        """Load what `choose` needs, about a second of work, once; else the first choice waits for it."""
-        await self.complete(PREFIX)
+    def prepare_tools(self) -> None:
+        """Begin to load what `choose` needs, about a second of work, once; a choice that comes earlier waits for it."""
+        if self._chooser is None:
+            self._choosing.submit(self._complete, PREFIX, "", 1)
 
     async def choose(self, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None:
         """What the last words of the user call for; `choice` is "auto", "none", "required" or a tool's name."""

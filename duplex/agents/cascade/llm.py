@@ -21,6 +21,7 @@ __all__ = ["LanguageModel", "LanguageModelError", "Llama", "RemoteModel", "open_
 
 class LanguageModel(Protocol):
     def reply(self, messages: list[Message]) -> AsyncGenerator[str, None]: ...  # pieces of the answer
+    def prepare_tools(self) -> None: ...  # there will be choices to make
     async def choose(self, messages: list[Message], tools: tuple[Tool, ...], choice: str) -> Call | None: ...
     async def close(self) -> None: ...
 
@@ -38,6 +39,9 @@ class RemoteModel:
         self._url = config.url.rstrip("/") + "/chat/completions"
         self._headers = {"Authorization": f"Bearer {config.key}"} if config.key else {}
         self._http: aiohttp.ClientSession | None = None  # needs the running loop
+
+    def prepare_tools(self) -> None:
+        """Nothing to do here."""
 
     async def reply(self, messages: list[Message]) -> AsyncGenerator[str, None]:
         async with aclosing(self._deltas(messages)) as deltas:

@@ -76,12 +76,13 @@ class CascadeSession:
     ) -> None:
         self._config, self._can, self._new_answer = config, can, answer
         self._hearing, self._now, self._leave = hearing, now, leave
-        self._voice, self._tools = wish.voice or config.voice, UseTools(wish.tools)
+        self._voice = wish.voice or config.voice
         self._tells_turns = wish.turns is not None
         self._listening = Listening(config.vad, score, wish.turns or TurnTaking())
         self._ticks, self._t = Ticks("pcm"), 0
         self._memory = Memory(wish.persona or config.persona, config.memory_chars)
         self._mouth = Mouth()
+        self._use(UseTools(wish.tools))
         self._notes: list[Note] = []
         self._guess: Reply | None = None  # begun while the user may still go on
         self._reply: Reply | None = None  # the one that is being given, or waits for a Respond
@@ -202,11 +203,16 @@ class CascadeSession:
         if isinstance(note, UseVoice):
             self._voice = note.voice or self._config.voice
         elif isinstance(note, UseTools):
-            self._tools = note
+            self._use(note)
         elif isinstance(note, TurnTaking):
             self._listening.obey(note)
         else:
             self._memory.learn(Instruct(self._config.persona) if note == Instruct("") else note)
+
+    def _use(self, tools: UseTools) -> None:
+        self._tools = tools
+        if tools.tools:
+            self._answer().llm.prepare_tools()
 
     async def _respond(self, persona: str) -> None:
         """Answer the turn that waits for it, or else what was said so far; an answer that is being given is one."""
