@@ -12,14 +12,14 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from duplex.protocols.wire import BadMessage, Reply
+from duplex.protocols.wire import BadMessage, Reply, Wire
 from duplex.server.config import ServerConfig
 from duplex.server.conversation import BROKEN, FINE, GOING_AWAY, LEFT, POLICY, TRY_LATER, Conversation, End
 from duplex.server.door import door
 from duplex.server.house import House
 from duplex.server.lobby import Guest, ask
 from duplex.server.pace import MicrophonePace, SteadyPace
-from duplex.server.routes import ROUTES, Route
+from duplex.server.routes import ROUTES, Route, addresses
 from duplex.server.twilio import VOICE, voice
 from duplex.server.websocket import WebSocket
 from duplex.session import Agent, AtCapacity, Capabilities, Session, SessionConfig, Unsupported
@@ -48,7 +48,7 @@ def make_app(agents: Mapping[str, Agent], config: ServerConfig | None = None) ->
 
 
 async def _index(request: web.Request) -> web.Response:
-    lines = [f"duplex {_VERSION}", f"agents: {', '.join(request.app[_AGENTS])}", "websockets: " + ", ".join(ROUTES)]
+    lines = [f"duplex {_VERSION}", f"agents: {', '.join(request.app[_AGENTS])}", f"websockets: {addresses()}"]
     return web.Response(text="\n".join([*lines, "health: /health", ""]))
 
 
@@ -98,20 +98,22 @@ async def _hosted(route: Route, request: web.Request, socket: WebSocket) -> End:
     if route.ours and guest.wish.agent not in ("", *agents):
         return End(POLICY, f"no agent {guest.wish.agent!r}; here: {', '.join(agents)}")
     with house.guest(name) as number:
-        session = await _opened(agents[name], guest.wish.config)
-        if isinstance(session, End):
-            return session
+        opened = await _opened(agents[name], guest.wish.config, wire)
+        if isinstance(opened, End):
+            return opened
+        session, hello = opened
         log.info("conversation %d opened: %s on %s", number, name, request.path)
-        first = [Reply(tuple(wire.hello(agents[name].capabilities))), *guest.rest]
         pace = (SteadyPace if route.steady else MicrophonePace)(
             config.ahead_ms / 1000 if config.paced else math.inf, time.monotonic
         )
+        first = [hello, *guest.rest]
         return await _held(Conversation(session, wire, socket, pace, config, time.monotonic, first), house, number)
 
 
-async def _opened(agent: Agent, config: SessionConfig) -> Session | End:
+async def _opened(agent: Agent, config: SessionConfig, wire: Wire) -> tuple[Session, Reply] | End:
     try:
-        return await agent.open(config)
+        hello = Reply(tuple(wire.hello(agent.capabilities)))  # before there is a seat that could be lost
+        return await agent.open(config), hello
     except AtCapacity as error:
         return End(TRY_LATER, str(error))
     except Unsupported as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
@@ -56,3 +57,8 @@ ROUTES: Mapping[str, Route] = {
     "/v1/live/sessions": LIVE,
     "/live/sessions": LIVE,
 }
+
+
+def addresses() -> str:
+    """Where wires are spoken, for people; VERSION and the like stand for what clients put there."""
+    return " ".join(re.sub(r"\{(\w+)[^{}]*\}", lambda part: part[1].upper(), path) for path in ROUTES)

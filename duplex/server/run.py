@@ -15,7 +15,7 @@ from aiohttp import web
 from duplex.agents import open_agent
 from duplex.checkpoint import home
 from duplex.config import from_dict
-from duplex.server.app import HOUSE, ROUTES, make_app
+from duplex.server.app import HOUSE, make_app
 from duplex.server.config import ServerConfig, is_loopback
 from duplex.server.tls import context, self_signed
 from duplex.session import Agent
@@ -82,4 +82,4 @@ def _stop_signal() -> asyncio.Event:
 def _announce(agents: Mapping[str, Agent], scheme: str, addresses: Iterable[tuple[Any, ...]]) -> None:
     for host, port, *_ in addresses:
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        print(f"duplex serves {', '.join(agents)} at {url} ({' '.join(ROUTES)})", flush=True)  # noqa: T201
+        print(f"duplex serves {', '.join(agents)} at {url} ({addresses()})", flush=True)  # noqa: T201

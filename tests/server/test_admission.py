@@ -163,3 +163,10 @@ async def test_a_browser_may_bring_the_key_as_openais_client_does():
     async with site(key="secret") as here, await here.call("/api/pcm", protocols=names) as socket:
         assert json.loads((await socket.receive(10)).data)["type"] == "ready"
         assert socket.protocol == "realtime"
+
+
+async def test_an_agent_that_does_not_fit_the_wire_costs_no_seat():
+    agent = Puppet(lambda heard: heard, Capabilities("big", codebooks=8, cardinality=4096))
+    async with site({"p": agent}) as here, await here.call("/api/tokens") as socket:
+        [_], code, _ = await ending(socket)
+    assert code == 1011 and not agent.asked, "no session was opened"
