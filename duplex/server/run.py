@@ -17,6 +17,7 @@ from duplex.checkpoint import home
 from duplex.config import from_dict
 from duplex.server.app import HOUSE, make_app
 from duplex.server.config import ServerConfig, is_loopback
+from duplex.server.routes import addresses
 from duplex.server.tls import context, self_signed
 from duplex.session import Agent
 
@@ -79,7 +80,7 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _announce(agents: Mapping[str, Agent], scheme: str, addresses: Iterable[tuple[Any, ...]]) -> None:
-    for host, port, *_ in addresses:
+def _announce(agents: Mapping[str, Agent], scheme: str, sites: Iterable[tuple[Any, ...]]) -> None:
+    for host, port, *_ in sites:
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         print(f"duplex serves {', '.join(agents)} at {url} ({addresses()})", flush=True)  # noqa: T201
