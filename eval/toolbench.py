@@ -154,7 +154,7 @@ def _known(kept: Path) -> list[Heard]:
 async def measure(heard: list[Heard], tools: tuple[Tool, ...]) -> list[Outcome]:
     """The choice for each, one after the other."""
     llm = Llama(LlmConfig(), 1, PERSONA)
-    await llm.prepare_tools()
+    llm.prepare_tools()
     outcomes = [await _outcome(llm, tools, each) for each in heard]
     await llm.close()
     return outcomes

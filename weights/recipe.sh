@@ -3,6 +3,7 @@
 #
 #   weights/recipe.sh [FOLDER]       default: runs/nano
 #
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); more tokens and a longer LM are what it lacks.
 # Every step goes on where it was stopped, so the script may be started again. The times are minutes of training;
 # CODEC_MINUTES=.. LM_MINUTES=.. ENGINES=.. change them. Without more voices: ENGINES=hibari. They need
 #
@@ -28,18 +29,19 @@ fi
 
 # 2. The codec: everything together, then with its tokens final the decoder alone.
 $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
-    --minutes "${CODEC_MINUTES:-240}" --set agents=1 --set users=8 --set semantic=2 --set words=2 \
-    --set decay_from=6000 --set decay_steps=14000 --set freeze_from=20000
+    --minutes "${CODEC_MINUTES:-600}" --set agents=3 --set users=7 --set decoded_users=1 --set quantise_from=600 \
+    --set mel=3 --set semantic=1 --set phonetic=1 --set early=0.5 --set words=1.5 \
+    --set decay_from=28000 --set decay_steps=4500 --set freeze_from=32500 --set frozen_agents=5 --set frozen_steps=4000
 
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"
 tokens=(--mimi "$out/mimi/export" --tokenizer "$out/tokenizer.model" --engines "$engines")
-$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 3600
+$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 1200
 $python -m weights.tokens "${tokens[@]}" --out "$out/tokens-test" --minutes 60 --split test
 
 # 4. The language model.
 $python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test" --mimi "$out/mimi/export" --out "$out/moshi" \
-    --minutes "${LM_MINUTES:-240}" --set decay_steps=14000
+    --minutes "${LM_MINUTES:-75}" --set decay_steps=5200
 
 # 5. The checkpoint, and what it can do.
 $python -m weights.export --mimi "$out/mimi/export" --moshi "$out/moshi/export" --tokenizer "$out/tokenizer.model" \
