@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import ssl
+import sys
 import wave
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -134,26 +136,41 @@ async def telephone(url: str, agent: str, caller: Caller, tools: bool) -> None:
 
 
 def in_its_own_environment(name: str, program: str, *how: str) -> Client:
-    """A client whose packages cannot live beside ours: `program` of `.venv-NAME` gets two WAV files and the address."""
+    """A client whose packages cannot live beside ours: `program` of `.venv-NAME` gets the address and two WAV files."""
 
     async def call(url: str, agent: str, caller: Caller, tools: bool) -> None:
-        with TemporaryDirectory() as folder:
-            said, both = Path(folder) / "said.wav", Path(folder) / "both.wav"
-            with wave.open(str(said), "wb") as file:
-                file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
-                file.writeframes((caller.pcm * 32767).astype("<i2").tobytes())
-            python = ROOT / f".venv-{name}" / "bin" / "python"
-            process = await asyncio.create_subprocess_exec(
-                str(python), str(ROOT / program), *how, url, agent, str(said), str(both), stdout=asyncio.subprocess.PIPE
-            )
-            out, _ = await process.communicate()
-            assert process.returncode == 0, f"{program} failed"
-            caller.called += [line.split(" ", 1)[1] for line in out.decode().splitlines() if line.startswith("called ")]
-            with wave.open(str(both)) as file:
-                stereo = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-            caller.heard_elsewhere(stereo[:, 1].astype(np.float32) / 32768)
+        python = ROOT / f".venv-{name}" / "bin" / "python"
+        await _run(caller, lambda said, both: ([python, ROOT / program, *how, url, agent, said, both], {}))
 
     return call
+
+
+async def openai_microphone(url: str, agent: str, caller: Caller, tools: bool) -> None:
+    """The example as it stands, on a sound card of WAV files; it declares no tools."""
+    program = [sys.executable, ROOT / "examples" / "openai_microphone.py", f"{url}/v1", agent]
+    card = str(Path(__file__).parent / "card")
+    await _run(
+        caller, lambda said, both: (program, {"PYTHONPATH": card, "CARD_SAID": str(said), "CARD_BOTH": str(both)})
+    )
+
+
+async def _run(caller: Caller, how: Callable[[Path, Path], tuple[Sequence[str | Path], Mapping[str, str]]]) -> None:
+    """A program that says what `caller` says, from a WAV file, and leaves both sides in another."""
+    with TemporaryDirectory() as folder:
+        said, both = Path(folder) / "said.wav", Path(folder) / "both.wav"
+        with wave.open(str(said), "wb") as file:
+            file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+            file.writeframes((caller.pcm * 32767).astype("<i2").tobytes())
+        command, extra = how(said, both)
+        process = await asyncio.create_subprocess_exec(
+            *map(str, command), stdout=asyncio.subprocess.PIPE, env={**os.environ, **extra}
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, f"{command[1]} failed"
+        caller.called += [line.split(" ", 1)[1] for line in out.decode().splitlines() if line.startswith("called ")]
+        with wave.open(str(both)) as file:
+            stereo = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+        caller.heard_elsewhere(stereo[:, 1].astype(np.float32) / 32768)
 
 
 async def _both(listening: Any, speaking: Any) -> None:
