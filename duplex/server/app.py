@@ -48,7 +48,11 @@ def make_app(agents: Mapping[str, Agent], config: ServerConfig | None = None) ->
 
 
 async def _index(request: web.Request) -> web.Response:
-    lines = [f"duplex {_VERSION}", f"agents: {', '.join(request.app[_AGENTS])}", f"websockets: {addresses()}"]
+    lines = [
+        f"duplex {_VERSION}",
+        f"agents: {', '.join(request.app[_AGENTS])}",
+        "websockets: " + ", ".join(addresses()),
+    ]
     return web.Response(text="\n".join([*lines, "health: /health", ""]))
 
 

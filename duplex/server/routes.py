@@ -59,6 +59,6 @@ ROUTES: Mapping[str, Route] = {
 }
 
 
-def addresses() -> str:
+def addresses() -> list[str]:
     """Where wires are spoken, for people; VERSION and the like stand for what clients put there."""
-    return " ".join(re.sub(r"\{(\w+)[^{}]*\}", lambda part: part[1].upper(), path) for path in ROUTES)
+    return [re.sub(r"\{(\w+)[^{}]*\}", lambda part: part[1].upper(), path) for path in ROUTES]

@@ -83,4 +83,4 @@ def _stop_signal() -> asyncio.Event:
 def _announce(agents: Mapping[str, Agent], scheme: str, sites: Iterable[tuple[Any, ...]]) -> None:
     for host, port, *_ in sites:
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        print(f"duplex serves {', '.join(agents)} at {url} ({addresses()})", flush=True)  # noqa: T201
+        print(f"duplex serves {', '.join(agents)} at {url} ({' '.join(addresses())})", flush=True)  # noqa: T201

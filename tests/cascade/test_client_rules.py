@@ -224,7 +224,7 @@ async def test_what_the_cascade_cannot_do_is_said() -> None:
     session = await fake_cascade().open(SessionConfig())
     with pytest.raises(Unsupported, match="no voice 'marin'; cascade has heart, other"):
         await session.tell(UseVoice("marin"))
-    with pytest.raises(Unsupported, match="takes no pictures: set url"):
+    with pytest.raises(Unsupported, match="an Image needs a language model that sees: set url"):
         await session.tell(Image(b"x", "image/png"))
 
 

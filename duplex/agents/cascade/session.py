@@ -107,7 +107,7 @@ class CascadeSession:
     async def tell(self, note: Note) -> None:
         """Honoured in the next step, so that it has a tick like everything else."""
         if isinstance(note, Image) and not self._can.images:
-            raise Unsupported("the embedded language model takes no pictures: set url and images of [cascade.llm]")
+            raise Unsupported("an Image needs a language model that sees: set url and images of [cascade.llm]")
         if not isinstance(note, self._can.notes):
             raise cannot(note, self._can)
         if isinstance(note, UseVoice) and note.voice not in ("", *self._can.voices):
