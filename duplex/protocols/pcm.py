@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
+from duplex.protocols.sound import decode_s16, encode_s16
 from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused, as_json, asides, note_from, told
 from duplex.session import Capabilities, Note
 
@@ -32,9 +33,9 @@ class Samples:
         data = self._rest + data
         whole = len(data) // self._kind.itemsize * self._kind.itemsize
         self._rest = data[whole:]
-        pcm = np.frombuffer(data[:whole], self._kind)
         if self._kind.kind == "i":
-            return self._framer.push(pcm.astype(np.float32) / 32768)
+            return self._framer.push(decode_s16(data[:whole]))
+        pcm = np.frombuffer(data[:whole], self._kind)
         if not np.isfinite(pcm).all():
             raise BadMessage("samples must be finite numbers; got NaN or infinity")
         return self._framer.push(pcm)
@@ -49,7 +50,7 @@ class Samples:
             raise ValueError(f"/api/pcm carries pcm, but frame {frame.t} holds none")
         if self._kind.kind == "f":
             return frame.pcm.astype(self._kind).tobytes()
-        return np.clip(np.rint(frame.pcm * 32768), -32768, 32767).astype(self._kind).tobytes()
+        return encode_s16(frame.pcm)
 
 
 class PcmWire:

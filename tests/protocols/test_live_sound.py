@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex.frame import FRAME_SAMPLES, Frame
-from duplex.protocols.live.sound import FORMATS, encode_s16
+from duplex.protocols.live.sound import FORMATS
+from duplex.protocols.sound import encode_s16
 from duplex.session import Answered, Answering, Capabilities, Say, SpeechStarted, TurnTaking
 from tests.protocols.live_talk import CAN, opened, said, send, sound
 

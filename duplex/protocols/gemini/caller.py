@@ -7,11 +7,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from duplex.frame import SAMPLE_RATE, Event, Frame
 from duplex.protocols.gemini.fields import Table, binary, flag, has, parsed, table, tables, words
-from duplex.protocols.resample import Resampler
+from duplex.protocols.sound import Encoder, decode_s16, pcm_at
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Message, Ready, Sound, Told
 from duplex.session import Answered, ToolCall, Transcript
 
@@ -23,7 +21,7 @@ class GeminiCaller:
 
     def __init__(self, model: str = "", persona: str = "", voice: str = "") -> None:
         self._model, self._persona, self._voice = model, persona, voice
-        self._resampler = Resampler(SAMPLE_RATE, SEND_HZ)
+        self._encoder = Encoder(pcm_at(SEND_HZ))
         self._t = -1  # the tick that was said last
         self._cut = False  # the turn that is open was interrupted
 
@@ -42,8 +40,7 @@ class GeminiCaller:
         if heard.pcm is None:
             raise ValueError(f"Gemini Live carries pcm, but frame {heard.t} holds none")
         self._t = heard.t
-        pcm = np.clip(np.rint(self._resampler.push(heard.pcm) * 32768), -32768, 32767).astype("<i2")
-        data = b64encode(pcm.tobytes()).decode()
+        data = b64encode(self._encoder.push(heard.pcm)).decode()
         return [_packed(realtimeInput={"audio": {"data": data, "mimeType": f"audio/pcm;rate={SEND_HZ}"}})]
 
     def receive(self, message: Message) -> Sequence[Told]:
@@ -96,4 +93,4 @@ def _sound(part: Table) -> Sound | None:
     data = binary(blob)
     if len(data) % 2:
         raise BadMessage(f"16-bit samples take an even number of bytes, got {len(data)}")
-    return Sound(np.frombuffer(data, "<i2").astype(np.float32) / 32768)
+    return Sound(decode_s16(data))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from duplex.frame import SAMPLE_RATE, Frame, Framer
+from duplex.frame import Frame, Framer
 from duplex.protocols.gemini.fields import binary, words
-from duplex.protocols.resample import Resampler
+from duplex.protocols.sound import Decoder, pcm_at
 from duplex.protocols.wire import BadMessage
 
 _RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -22,18 +20,14 @@ class Ear:
     def __init__(self) -> None:
         self.deaf = False  # True: sound counts as silence
         self._framer = Framer()
-        self._use(_DEFAULT_HZ)
+        self._decoder = Decoder(pcm_at(_DEFAULT_HZ))
 
     def push(self, blob: Mapping[str, Any]) -> list[Frame]:
         """A Blob {mime_type, data} -> the frames that are now complete. Raises BadMessage."""
         rate_hz = _rate_hz(words(blob, "mime_type"))
-        if rate_hz != self._rate_hz:
-            self._use(rate_hz)
-        data = self._rest + binary(blob)
-        whole = len(data) // 2 * 2
-        self._rest = data[whole:]
-        pcm = np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768
-        return self._framer.push(self._resampler.push(pcm * (not self.deaf)))
+        if rate_hz != self._decoder.form.rate_hz:
+            self._decoder = Decoder(pcm_at(rate_hz))
+        return self._framer.push(self._decoder.push(binary(blob), muted=self.deaf))
 
     def flush(self) -> list[Frame]:
         """What is pending, padded to a frame; [] when nothing is."""
@@ -42,9 +36,6 @@ class Ear:
     def lull(self) -> Frame:
         """The next frame, as far as it came, the rest of it silent."""
         return self._framer.lull()
-
-    def _use(self, rate_hz: int) -> None:
-        self._rate_hz, self._resampler, self._rest = rate_hz, Resampler(rate_hz, SAMPLE_RATE), b""
 
 
 def _rate_hz(mime: str) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from google.genai import types
 
 from duplex.frame import SAMPLE_RATE
+from duplex.protocols.sound import encode_s16
 from duplex.protocols.wire import Message
 
 ServerMessage = types.LiveServerMessage
@@ -35,8 +36,7 @@ def turn(*parts: types.Part) -> types.Content:
 
 def sound(pcm: np.ndarray) -> types.Part:
     """float32 [n] at 24 kHz; clipped at full scale."""
-    data = np.clip(np.rint(pcm * 32768), -32768, 32767).astype("<i2").tobytes()
-    return types.Part(inline_data=types.Blob(data=data, mime_type=_MIME))
+    return types.Part(inline_data=types.Blob(data=encode_s16(pcm), mime_type=_MIME))
 
 
 def thought(text: str) -> types.Part:

@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from duplex.frame import Frame, Framer
-from duplex.protocols.live.sound import FORMATS, decode_s16, encode_s16
+from duplex.protocols.sound import PCM, Decoder, encode_s16
 from duplex.protocols.wire import Aside, BadMessage, Message, Ready, Refused, as_json
 from duplex.session import ToolCall, Transcript
-
-_PCM = FORMATS[0]
 
 
 class LiveCaller:
@@ -21,10 +19,10 @@ class LiveCaller:
 
     def __init__(self, model: str = "", session: Mapping[str, Any] | None = None) -> None:
         """`session` is what else `session.start` asks for: instructions, delegation, input."""
-        form = {"type": _PCM.kind, "rate": _PCM.rate_hz}
+        form = {"type": PCM.kind, "rate": PCM.rate_hz}
         self._session = {"model": model or "gpt-live-1", **(session or {})}
         self._session["audio"] = {**self._session.get("audio", {}), "format": form}
-        self._framer, self._rest = Framer(), b""
+        self._framer, self._decoder = Framer(), Decoder(PCM)
 
     def hello(self) -> list[Message]:
         """What the client says first; the server answers with Ready."""
@@ -53,11 +51,10 @@ class LiveCaller:
 
     def _sound(self, delta: str) -> list[Frame]:
         try:
-            data = self._rest + base64.b64decode(delta, validate=True)
+            data = base64.b64decode(delta, validate=True)
         except (binascii.Error, ValueError) as wrong:
             raise BadMessage(f"delta must be base64: {wrong}") from None
-        self._rest = data[len(data) // 2 * 2 :]
-        return self._framer.push(decode_s16(data[: len(data) // 2 * 2]))
+        return self._framer.push(self._decoder.push(data))
 
     def _called(self, event: Mapping[str, Any]) -> list[Ready | Frame | Aside | Refused]:
         item = _part(event, "item") if event.get("type") == "response.output_item.done" else {}

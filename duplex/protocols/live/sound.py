@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
 
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
-from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from duplex.protocols.live.mistake import Mistake
-from duplex.protocols.resample import Resampler
+from duplex.protocols.sound import PCM, PCMA, PCMU, Decoder, Encoder, Form, pcm_at
 from duplex.session import Answered, Answering
 
 _AUDIBLE = 10 ** (-60 / 20)  # of full scale; the peak of a frame that is more than silence
 _FADE = np.linspace(0, 1, SAMPLE_RATE // 200, dtype=np.float32)  # 5 ms, so that an edge does not click
 
 
-def decode_s16(data: bytes) -> np.ndarray:
-    """2 n bytes, little-endian -> float32 [n]."""
-    return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+FORMATS = (PCM, pcm_at(16_000), PCMU, PCMA)
 
 
-def encode_s16(pcm: np.ndarray) -> bytes:
-    """float32 [n] -> 2 n bytes, clipped at full scale."""
-    return np.clip(np.rint(pcm * 32768), -32768, 32767).astype("<i2").tobytes()
-
-
-class Format(NamedTuple):
-    """How samples are written; `rate_hz` is the client's, both ways."""
-
-    kind: str
-    rate_hz: int
-    width: int  # bytes a sample
-    decode: Callable[[bytes], np.ndarray]
-    encode: Callable[[np.ndarray], bytes]
-
-
-FORMATS = (
-    Format("audio/pcm", 24_000, 2, decode_s16, encode_s16),
-    Format("audio/pcm", 16_000, 2, decode_s16, encode_s16),
-    Format("audio/pcmu", 8_000, 1, decode_ulaw, encode_ulaw),
-    Format("audio/pcma", 8_000, 1, decode_alaw, encode_alaw),
-)
-
-
-def format_of(kind: str, rate_hz: int | None) -> Format:
+def format_of(kind: str, rate_hz: int | None) -> Form:
     """The format of that name; no rate means its usual one. Raises Mistake."""
     for form in FORMATS:
         if form.kind == kind and rate_hz in (None, form.rate_hz):
@@ -57,12 +28,9 @@ def format_of(kind: str, rate_hz: int | None) -> Format:
 class Line:
     """One client's sound, both ways."""
 
-    def __init__(self, form: Format) -> None:
-        self.form = form
-        self._rest = b""
+    def __init__(self, form: Form) -> None:
         self._framer = Framer()
-        self._heard = Resampler(form.rate_hz, SAMPLE_RATE)
-        self._said = Resampler(SAMPLE_RATE, form.rate_hz)
+        self._heard, self._said = Decoder(form), Encoder(form)
 
     @property
     def heard_samples(self) -> int:
@@ -71,11 +39,7 @@ class Line:
 
     def push(self, data: bytes, muted: bool = False) -> list[Frame]:
         """Any number of bytes -> the frames that are now complete; the time of muted sound passes in silence."""
-        data = self._rest + data
-        whole = len(data) // self.form.width * self.form.width
-        self._rest = data[whole:]
-        pcm = self.form.decode(data[:whole])
-        return self._framer.push(self._heard.push(np.zeros_like(pcm) if muted else pcm))
+        return self._framer.push(self._heard.push(data, muted))
 
     def lull(self) -> Frame:
         """The next frame, as far as it came, the rest of it silent."""
@@ -83,7 +47,7 @@ class Line:
 
     def pack(self, pcm: np.ndarray) -> bytes:
         """float32 [1920] -> the bytes of 80 ms."""
-        return self.form.encode(self._said.push(pcm))
+        return self._said.push(pcm)
 
 
 class Gate:

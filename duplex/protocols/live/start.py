@@ -8,8 +8,9 @@ from typing import Any
 from openai.types.live import SessionConfig, SessionUpdateConfig
 
 from duplex.protocols.live.mistake import Mistake
-from duplex.protocols.live.sound import Format, format_of
+from duplex.protocols.live.sound import format_of
 from duplex.protocols.live.work import work_of
+from duplex.protocols.sound import Form
 from duplex.session import Instruct, Note, Remember, UseVoice
 
 MAX_HISTORY = 128  # messages
@@ -23,7 +24,7 @@ class Settings:
         """Raises Mistake."""
         self._asked, self._id = asked, session_id
         self.model = asked.model
-        self.form: Format = _format(asked)
+        self.form: Form = _format(asked)
         self.voice = _voice(asked)
         self.work = work_of(asked.delegation)
         if asked.triggers:
@@ -82,7 +83,7 @@ def text_of(content: Any) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _format(asked: SessionConfig) -> Format:
+def _format(asked: SessionConfig) -> Form:
     form = asked.audio.format if asked.audio else None
     return format_of(form.type, form.rate) if form else format_of("audio/pcm", None)
 

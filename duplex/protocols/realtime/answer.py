@@ -12,7 +12,8 @@ from duplex.protocols.realtime.account import Account
 from duplex.protocols.realtime.conversation import Conversation, Item
 from duplex.protocols.realtime.messages import Messages
 from duplex.protocols.realtime.settings import Settings, form_of
-from duplex.protocols.realtime.sound import Encoder
+from duplex.protocols.realtime.sound import FORMS, packed
+from duplex.protocols.sound import Encoder
 from duplex.protocols.wire import Message
 from duplex.session import Failed, ToolCall
 
@@ -78,7 +79,9 @@ class Answer:
         if self._spoken:
             self._ticks += 1
             message.item.sent_ms += FRAME_MS
-            out.append(self._event("response.output_audio.delta", message, delta=message.encoder.push(said.pcm)))
+            out.append(
+                self._event("response.output_audio.delta", message, delta=packed(message.encoder.push(said.pcm)))
+            )
         return out
 
     def call(self, call: ToolCall) -> list[Message]:
@@ -117,7 +120,7 @@ class Answer:
         item = Item(self._messages.new("item"), "assistant", body, ours=True)
         out = self._added(item)
         place = {"response_id": self.id, "item_id": item.id, "output_index": len(self._output) - 1, "content_index": 0}
-        self._message = _Message(item, place, Encoder(self._settings.said_form), {"type": kind, **part})
+        self._message = _Message(item, place, Encoder(FORMS[self._settings.said_form]), {"type": kind, **part})
         return [*out, self._event("response.content_part.added", self._message, part=self._part(""))]
 
     def _close(self, status: str) -> list[Message]:

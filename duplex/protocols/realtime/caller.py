@@ -8,7 +8,8 @@ from typing import Any
 
 from duplex.frame import SAMPLE_RATE, Event, Frame
 from duplex.protocols.realtime.messages import Wrong, parsed
-from duplex.protocols.realtime.sound import Decoder, Encoder, unpacked
+from duplex.protocols.realtime.sound import packed, unpacked
+from duplex.protocols.sound import PCM, Decoder, Encoder
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Message, Ready, Refused, Sound, Told
 from duplex.session import Answered, Answering, SpeechStarted, SpeechStopped, ToolCall, Transcript
 
@@ -20,8 +21,8 @@ class RealtimeCaller:
 
     def __init__(self, session: Mapping[str, Any] | None = None) -> None:
         self._session = session
-        self._encoder = Encoder("audio/pcm")
-        self._decoder = Decoder("audio/pcm")
+        self._encoder = Encoder(PCM)
+        self._decoder = Decoder(PCM)
         self._t = 0  # of the next tick that is said
         self._read: Mapping[str, Callable[[dict[str, Any]], Sequence[Told]]] = {
             "session.created": lambda event: [Ready(_table(event, "session"))],
@@ -51,7 +52,7 @@ class RealtimeCaller:
         if self._t == 0 and self._session is not None:
             out.append(json.dumps({"type": "session.update", "session": {"type": "realtime", **self._session}}))
         self._t += 1
-        return [*out, json.dumps({"type": "input_audio_buffer.append", "audio": self._encoder.push(heard.pcm)})]
+        return [*out, json.dumps({"type": "input_audio_buffer.append", "audio": packed(self._encoder.push(heard.pcm))})]
 
     def receive(self, message: Message) -> Sequence[Told]:
         """Events that this client has no use for are dropped. An Aside's tick is that of the user's sound."""
@@ -77,7 +78,7 @@ class RealtimeCaller:
         details = response.get("status_details")
         reason = details.get("reason") if isinstance(details, dict) else None
         why = _WHY.get(str(reason), str(response.get("status")))
-        self._decoder = Decoder("audio/pcm")
+        self._decoder = Decoder(PCM)
         return [*([Hushed()] if why == "cancelled" else []), self._aside(Answered(why))]
 
     def _aside(self, *events: Event, text: str = "") -> Aside:

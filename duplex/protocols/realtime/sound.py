@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Mapping
 
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
-from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from duplex.protocols.realtime.messages import Wrong
-from duplex.protocols.resample import Resampler
+from duplex.protocols.sound import PCM, PCMA, PCMU, Decoder, Form
 
-
-def _decode_pcm(data: bytes) -> np.ndarray:
-    return np.frombuffer(data, "<i2").astype(np.float32) / 32768
-
-
-def _encode_pcm(pcm: np.ndarray) -> bytes:
-    return np.clip(np.rint(pcm * 32768), -32768, 32767).astype("<i2").tobytes()
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One way to write samples down."""
-
-    hz: int
-    sample_bytes: int
-    decode: Callable[[bytes], np.ndarray]
-    encode: Callable[[np.ndarray], bytes]
-
-
-FORMS: Mapping[str, Form] = {
-    "audio/pcm": Form(SAMPLE_RATE, 2, _decode_pcm, _encode_pcm),
-    "audio/pcmu": Form(8_000, 1, decode_ulaw, encode_ulaw),
-    "audio/pcma": Form(8_000, 1, decode_alaw, encode_alaw),
-}
+FORMS: Mapping[str, Form] = {form.kind: form for form in (PCM, PCMU, PCMA)}
 
 
 def unpacked(audio: str) -> bytes:
@@ -48,32 +21,9 @@ def unpacked(audio: str) -> bytes:
         raise Wrong("audio must be base64 of samples in the session's format", param="audio") from None
 
 
-class Decoder:
-    """A stream of bytes in one format, cut anywhere, to samples at 24 kHz."""
-
-    def __init__(self, form: str) -> None:
-        self._form = FORMS[form]
-        self._resampler = Resampler(self._form.hz, SAMPLE_RATE)
-        self._rest = b""
-
-    def push(self, data: bytes) -> np.ndarray:
-        """Any number of bytes -> float32 [n]."""
-        data = self._rest + data
-        whole = len(data) // self._form.sample_bytes * self._form.sample_bytes
-        self._rest = data[whole:]
-        return self._resampler.push(self._form.decode(data[:whole]))
-
-
-class Encoder:
-    """The other way round, in base64."""
-
-    def __init__(self, form: str) -> None:
-        self._form = FORMS[form]
-        self._resampler = Resampler(SAMPLE_RATE, self._form.hz)
-
-    def push(self, pcm: np.ndarray) -> str:
-        """float32 [n] at 24 kHz -> base64 of the samples that are now certain."""
-        return base64.b64encode(self._form.encode(self._resampler.push(pcm))).decode()
+def packed(audio: bytes) -> str:
+    """The base64 of bytes."""
+    return base64.b64encode(audio).decode()
 
 
 class Microphone:
@@ -92,7 +42,7 @@ class Microphone:
 
     def use(self, form: str) -> None:
         """The format of what comes from here on."""
-        self._decoder = Decoder(form)
+        self._decoder = Decoder(FORMS[form])
 
     def push(self, data: bytes) -> list[Frame]:
         """Any number of bytes -> the frames that are now complete."""
