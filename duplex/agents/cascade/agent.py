@@ -58,6 +58,7 @@ class CascadeAgent:
             wish=config,
             score=self._stages.ear(),
             answer=self._answer,
+            prepare_tools=self._stages.llm.prepare_tools,
             hearing=self._hearing,
             now=self._now,
             leave=lambda: self._sessions.discard(session),

@@ -70,12 +70,13 @@ class CascadeSession:
         wish: SessionConfig,
         score: Score,
         answer: Callable[[str, Memory, UseTools], Answer],  # voice, what was said, tools
+        prepare_tools: Callable[[], None],
         hearing: Executor,
         now: Callable[[], float],
         leave: Callable[[], None],
     ) -> None:
         self._config, self._can, self._new_answer = config, can, answer
-        self._hearing, self._now, self._leave = hearing, now, leave
+        self._prepare_tools, self._hearing, self._now, self._leave = prepare_tools, hearing, now, leave
         self._voice = wish.voice or config.voice
         self._tells_turns = wish.turns is not None
         self._listening = Listening(config.vad, score, wish.turns or TurnTaking())
@@ -180,11 +181,12 @@ class CascadeSession:
             await self._take(note)
 
     async def _take(self, note: Note) -> None:
-        answer = self._answer()
         if isinstance(note, TypedText):
+            answer = self._answer()
             await self._give(self._begin(answer, answer.to_text(note.text)))
             self._memory.hear(note.text)
         elif isinstance(note, Say):
+            answer = self._answer()
             await self._give(self._begin(answer, answer.aloud(note.text)))
         elif isinstance(note, Respond):
             await self._respond(note.persona)
@@ -212,7 +214,7 @@ class CascadeSession:
     def _use(self, tools: UseTools) -> None:
         self._tools = tools
         if tools.tools:
-            self._answer().llm.prepare_tools()
+            self._prepare_tools()
 
     async def _respond(self, persona: str) -> None:
         """Answer the turn that waits for it, or else what was said so far; an answer that is being given is one."""
