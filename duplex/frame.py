@@ -20,7 +20,7 @@ PLAYOUT_LAG = 1  # ticks: what is said in tick t is answered to heard[..t], so i
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a tick. The kinds are in `duplex.session`."""
+    """Something that happened in a tick. The kinds are in `duplex.events`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

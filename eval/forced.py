@@ -24,7 +24,8 @@ from duplex.checkpoint import BadFile, MissingFile
 from duplex.config import ConfigError
 from duplex.engine.spelling import spelled
 from duplex.frame import FRAME_SECONDS, SAMPLE_RATE, silence
-from duplex.session import Agent, Sampling, Say, SessionConfig
+from duplex.notes import Say
+from duplex.session import Agent, Sampling, SessionConfig
 from eval.metrics.words import Transcriber, transcript_of
 from eval.transcribe import whisper
 from weights.check.words import edits, normalised, word_errors

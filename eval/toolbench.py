@@ -28,7 +28,7 @@ from duplex.agents.cascade.tools import Call, choose
 from duplex.agents.cascade.vad import EAR_HZ
 from duplex.agents.cascade.wording import words
 from duplex.frame import SAMPLE_RATE
-from duplex.session import Tool
+from duplex.notes import Tool
 from eval.provenance import provenance
 from eval.statistics import spread
 from weights.intents import intents

@@ -15,13 +15,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 # Room -> the rooms that it may import, besides itself. Every way of importing counts, TYPE_CHECKING included.
-_CLOCK = {"frame", "session"}
+_CLOCK = {"frame", "events", "notes", "session"}
 _DATA = _CLOCK | {"turns", "recording", "config", "checkpoint", "codec", "compat"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "compat": set(),
     "frame": set(),
-    "session": {"frame"},
+    "events": {"frame"},
+    "notes": set(),
+    "session": {"frame", "notes"},
     "turns": _CLOCK,
     "recording": _CLOCK,
     "config": _CLOCK,

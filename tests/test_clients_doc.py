@@ -21,26 +21,16 @@ from pydantic.alias_generators import to_camel
 
 from duplex.agents.attended import NOTES as NATIVE
 from duplex.config import merged
-from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.events import Answered, Answering, Failed, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
+from duplex.frame import FRAME_SAMPLES, Event, Frame
+from duplex.notes import Note
 from duplex.protocols.gemini.wire import GeminiWire
 from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.twilio import TwilioWire
 from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open, Reply, Wire
 from duplex.server.routes import ROUTES
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Event,
-    Failed,
-    Interrupted,
-    Note,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCall,
-    Transcript,
-)
+from duplex.session import Capabilities
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs/CLIENTS.md").read_text()

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from duplex.events import Hop, Interrupted, Transcript
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, Frame, silence
 from duplex.recording import NotARecording, Recording, RecordingWriter, Tick
-from duplex.session import Hop, Interrupted, Transcript
 
 LSB = 1 / 32767
 codes = hnp.arrays(np.int64, 8, elements=st.integers(0, 2047))

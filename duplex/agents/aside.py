@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from duplex.agents.cascade.config import PERSONA, LlmConfig, SttConfig, VadConfig
-from duplex.session import Failed, Unsupported, UseTools
+from duplex.events import Failed
+from duplex.notes import UseTools
+from duplex.session import Unsupported
 
 if TYPE_CHECKING:
     from duplex.agents.cascade.memory import Memory

@@ -18,28 +18,10 @@ from duplex.agents.cascade.due import Due, in_thread
 from duplex.agents.cascade.listening import Listening
 from duplex.agents.cascade.memory import Memory
 from duplex.agents.voice import Change, Voice
+from duplex.events import Answered, Answering, Failed, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, Event, Frame
-from duplex.session import (
-    Answered,
-    Answering,
-    Commit,
-    Discard,
-    Failed,
-    Hush,
-    Interrupted,
-    Note,
-    Respond,
-    Say,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCall,
-    ToolResult,
-    Transcript,
-    TurnTaking,
-    Unsupported,
-    UseTools,
-)
+from duplex.notes import Commit, Discard, Hush, Note, Respond, Say, ToolResult, TurnTaking, UseTools
+from duplex.session import SessionConfig, Unsupported
 from duplex.turns import Edge
 
 if TYPE_CHECKING:

@@ -12,22 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from duplex.agents.aside import Aside
 from duplex.frame import Frame
-from duplex.session import (
-    Capabilities,
-    Commit,
-    Discard,
-    Heard,
-    Hush,
-    Note,
-    Respond,
-    Say,
-    SessionConfig,
-    ToolResult,
-    TurnTaking,
-    Unsupported,
-    UseTools,
-    cannot,
-)
+from duplex.notes import Commit, Discard, Heard, Hush, Note, Respond, Say, ToolResult, TurnTaking, UseTools
+from duplex.session import Capabilities, SessionConfig, Unsupported, cannot
 
 if TYPE_CHECKING:
     from duplex.agents.attendance import Attendance

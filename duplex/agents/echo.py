@@ -11,18 +11,10 @@ import numpy as np
 
 from duplex.config import from_dict
 from duplex.engine.seats import Seats
+from duplex.events import Interrupted
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
-from duplex.session import (
-    Agent,
-    Capabilities,
-    Interrupted,
-    Note,
-    Session,
-    SessionConfig,
-    Ticks,
-    cannot,
-    refuse,
-)
+from duplex.notes import Note
+from duplex.session import Agent, Capabilities, Session, SessionConfig, Ticks, cannot, refuse
 from duplex.turns import ENERGY_GATE, TurnDetector, levels_db
 
 

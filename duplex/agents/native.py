@@ -18,19 +18,8 @@ from duplex.engine.engine import Deadlines, Engine
 from duplex.engine.forcing import Forcing
 from duplex.engine.text import InnerMonologue, Vocabulary
 from duplex.frame import Frame
-from duplex.session import (
-    Agent,
-    Capabilities,
-    Note,
-    Sampling,
-    Say,
-    Session,
-    SessionConfig,
-    Ticks,
-    Unsupported,
-    cannot,
-    refuse,
-)
+from duplex.notes import Note, Say
+from duplex.session import Agent, Capabilities, Sampling, Session, SessionConfig, Ticks, Unsupported, cannot, refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ import numpy as np
 from duplex.engine.forcing import FREE
 from duplex.engine.model import Heard, Said
 from duplex.engine.seats import Seats, mask
+from duplex.events import Took
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, Frame
-from duplex.session import Sampling, Took
+from duplex.session import Sampling
 
 _CLOSED = "the engine is closed"
 

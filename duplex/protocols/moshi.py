@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from duplex.frame import SAMPLE_RATE, Frame, Framer
+from duplex.notes import Note
 from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused
-from duplex.session import Capabilities, Note
+from duplex.session import Capabilities
 
 HANDSHAKE, AUDIO, TEXT, ERROR = 0, 1, 2, 5  # 3 control, 4 metadata, 6 ping: accepted and ignored
 MESSAGE_LIMIT_SAMPLES = 60 * SAMPLE_RATE

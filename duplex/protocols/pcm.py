@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
+from duplex.notes import Note
 from duplex.protocols.sound import decode_s16, encode_s16
 from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused, as_json, asides, note_from, told
-from duplex.session import Capabilities, Note
+from duplex.session import Capabilities
 
 VERSION = 1
 FORMATS = {"s16": np.dtype("<i2"), "f32": np.dtype("<f4")}

@@ -11,8 +11,9 @@ import struct
 import numpy as np
 
 from duplex.frame import FRAME_SAMPLES, TICK_HZ, Frame
+from duplex.notes import Note
 from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused, as_json, asides, note_from, told
-from duplex.session import Capabilities, Note
+from duplex.session import Capabilities
 
 VERSION = 1
 CODES = 1  # the only kind of binary message so far

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from duplex import session
+from duplex import events
 from duplex.frame import Event, Frame
-from duplex.session import Capabilities, Instruct, Note, Say, SessionConfig, TypedText
+from duplex.notes import Instruct, Note, Say, TypedText
+from duplex.session import Capabilities, SessionConfig
 
 Message = bytes | str
 
@@ -135,7 +136,7 @@ class Caller(Protocol):
 
 # --- the JSON messages of our own wires, docs/TOKENS.md ---------------------------------------------------------------
 
-_EVENTS = {n: k for n, k in vars(session).items() if isinstance(k, type) and issubclass(k, Event) and k is not Event}
+_EVENTS = {n: k for n, k in vars(events).items() if isinstance(k, type) and issubclass(k, Event) and k is not Event}
 _NOTES = {"say": (Say, "text"), "type": (TypedText, "text"), "instruct": (Instruct, "persona")}
 
 

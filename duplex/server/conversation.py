@@ -13,10 +13,11 @@ from typing import NamedTuple, Protocol
 
 from duplex.compat import TaskGroup
 from duplex.frame import Frame
+from duplex.notes import Note
 from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open, Reply, Wire
 from duplex.server.config import ServerConfig
 from duplex.server.pace import Pace
-from duplex.session import Note, Session, Unsupported
+from duplex.session import Session, Unsupported
 
 log = logging.getLogger(__name__)
 

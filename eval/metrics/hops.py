@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from duplex.events import Hop
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, PLAYOUT_LAG
 from duplex.recording import Recording
-from duplex.session import Hop
 from eval.metrics.intervals import ms
 
 FIRST = "endpoint"  # the stage that opens a new answer

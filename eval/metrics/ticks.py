@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from duplex.events import Took
 from duplex.frame import FRAME_MS
 from duplex.recording import Recording, Tick
-from duplex.session import Took
 
 ENGINE = ("encode", "temporal", "depth", "decode")
 STAGES = ("queue", *ENGINE, "transport", "other")

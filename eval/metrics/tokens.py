@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from duplex.events import Hop, Made, Wasted, Work
 from duplex.frame import PLAYOUT_LAG
 from duplex.recording import Recording
-from duplex.session import Hop, Made, Wasted, Work
 from duplex.turns import Span
 from eval.metrics.hops import FIRST
 from eval.metrics.intervals import total_s

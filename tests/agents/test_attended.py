@@ -12,32 +12,23 @@ import pytest
 from duplex.agents.aside import Aside, AsideConfig
 from duplex.agents.attended import NOTES, AttendedSession
 from duplex.agents.cascade.memory import Message
+from duplex.events import Answered, Answering, Failed, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Event, Frame, silence
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
+from duplex.notes import (
     Commit,
     Discard,
-    Failed,
     Heard,
     Hush,
     Instruct,
-    Interrupted,
     Note,
     Respond,
     Say,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
     Tool,
-    ToolCall,
     ToolResult,
-    Transcript,
     TurnTaking,
-    Unsupported,
     UseTools,
 )
+from duplex.session import Capabilities, SessionConfig, Unsupported
 from tests.cascade.fakes import FakeLlm, FakeStt, InPlace, loud, on_a_jumping_clock, talk
 
 CAN = Capabilities("native", notes=NOTES, tools=True)

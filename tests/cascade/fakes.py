@@ -18,7 +18,8 @@ from duplex.agents.cascade.tools import Call
 from duplex.agents.cascade.vad import Score
 from duplex.config import from_dict
 from duplex.frame import FRAME_SECONDS, SAMPLE_RATE, Event, Frame, frames_of
-from duplex.session import Session, SessionConfig, Tool
+from duplex.notes import Tool
+from duplex.session import Session, SessionConfig
 
 T = TypeVar("T")
 

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from duplex.events import Interrupted, Made, SpeechStopped, Wasted
 from duplex.frame import SAMPLE_RATE, Frame
-from duplex.session import Interrupted, Made, Say, SpeechStopped, TypedText, Wasted
+from duplex.notes import Say, TypedText
 from tests.cascade.fakes import FakeLlm, FakeStt, FakeTts, converse, events, talk, text
 from tests.cascade.test_session import HangingLlm, Hangs, notes
 

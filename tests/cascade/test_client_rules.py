@@ -14,33 +14,26 @@ from duplex.agents.cascade.config import CascadeConfig
 from duplex.agents.cascade.listening import finished
 from duplex.agents.cascade.tools import Call
 from duplex.config import from_dict
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import SAMPLE_RATE, Frame
-from duplex.session import (
-    Answered,
-    Answering,
+from duplex.notes import (
     Commit,
     Discard,
     Heard,
     Hush,
     Image,
-    Interrupted,
     Note,
     Remember,
     Respond,
     Rewrite,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
     Tool,
-    ToolCall,
     ToolResult,
-    Transcript,
     TurnTaking,
     TypedText,
-    Unsupported,
     UseTools,
     UseVoice,
 )
+from duplex.session import SessionConfig, Unsupported
 from tests.cascade.fakes import (
     FakeLlm,
     FakeStt,

@@ -7,19 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from duplex.events import Failed, Hop, Interrupted, SpeechStarted, SpeechStopped, Transcript
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
-from duplex.session import (
-    Failed,
-    Hop,
-    Instruct,
-    Interrupted,
-    Say,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    Transcript,
-    TypedText,
-)
+from duplex.notes import Instruct, Say, TypedText
+from duplex.session import SessionConfig
 from tests.cascade.fakes import (
     FakeLlm,
     FakeStt,

@@ -13,7 +13,7 @@ from duplex.agents.cascade.tools import Call, Completion, choose, decide
 from duplex.agents.cascade.topics import is_deed, sounds, topics
 from duplex.agents.cascade.values import candidates
 from duplex.agents.cascade.wording import asks, is_talk, misheard, numbers, stem
-from duplex.session import Tool
+from duplex.notes import Tool
 from tests.cascade.test_llm import FakeServer, event, serving
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -9,10 +9,10 @@ from aiohttp import web
 from duplex.agents.echo import open_echo
 from duplex.clients.call import CallFailed
 from duplex.clients.replay import main, replay
+from duplex.events import Interrupted
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG
 from duplex.protocols.opus import OPUS_DELAY_SAMPLES
 from duplex.recording import Recording
-from duplex.session import Interrupted
 from tests.clients.test_wav import written
 from tests.server.site import chirp, codes_echo, failing, site, turn_teller
 

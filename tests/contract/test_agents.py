@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from duplex.frame import FRAME_SAMPLES, Frame, frames_of, silence
-from duplex.session import (
-    Agent,
-    AtCapacity,
+from duplex.notes import (
     Commit,
     Discard,
     Heard,
@@ -22,18 +20,15 @@ from duplex.session import (
     Remember,
     Respond,
     Rewrite,
-    Sampling,
     Say,
-    Session,
-    SessionConfig,
     Tool,
     ToolResult,
     TurnTaking,
     TypedText,
-    Unsupported,
     UseTools,
     UseVoice,
 )
+from duplex.session import Agent, AtCapacity, Sampling, Session, SessionConfig, Unsupported
 from tests.contract.conftest import Candidate
 
 NOTES = [

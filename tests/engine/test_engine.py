@@ -12,8 +12,9 @@ from duplex.engine.engine import Engine
 from duplex.engine.forcing import FREE
 from duplex.engine.model import Heard, Said
 from duplex.engine.seats import Seats
+from duplex.events import Took
 from duplex.frame import Frame, silence
-from duplex.session import AtCapacity, Sampling, Took
+from duplex.session import AtCapacity, Sampling
 
 
 class CountingModel:

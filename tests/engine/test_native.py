@@ -12,8 +12,10 @@ from duplex.agents import open_agent
 from duplex.checkpoint import BadFile, MissingFile, locate
 from duplex.codec import open_codec
 from duplex.config import ConfigError
+from duplex.events import Answering, Took
 from duplex.frame import Frame, silence
-from duplex.session import Answering, Commit, Sampling, Say, SessionConfig, Took, Tool, TurnTaking, Unsupported
+from duplex.notes import Commit, Say, Tool, TurnTaking
+from duplex.session import Sampling, SessionConfig, Unsupported
 from tests.engine.conftest import signal
 
 SEEDED = Sampling(text_seed=3, audio_seed=4)

@@ -12,9 +12,9 @@ import pytest
 from by_hand import facts, hand_made, tone
 
 from duplex.agents import open_agent
+from duplex.events import Hop, Made, Took, Wasted
 from duplex.frame import SAMPLE_RATE, Event
 from duplex.recording import Recording
-from duplex.session import Hop, Made, Took, Wasted
 from duplex.turns import Span
 from eval import scenario
 from eval.__main__ import main

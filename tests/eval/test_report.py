@@ -15,8 +15,8 @@ import pytest
 from by_hand import facts, hand_made
 
 from duplex.config import ConfigError
+from duplex.events import Hop
 from duplex.frame import SAMPLE_RATE
-from duplex.session import Hop
 from eval import page
 from eval.__main__ import main
 from eval.catalogue import METRICS

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex.agents import open_agent
+from duplex.events import Hop
 from duplex.frame import FRAME_MS, PLAYOUT_LAG
 from duplex.recording import Recording, Tick
-from duplex.session import Hop
 from duplex.turns import Span
 from eval.metrics.hops import hops
 from eval.metrics.response import play_times_ms, response, response_span, wall_latency_ms

@@ -9,21 +9,11 @@ from openai.types.live import ServerEvent
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.frame import FRAME_SAMPLES, Event, Frame
+from duplex.notes import Instruct, Remember, Respond, Say, ToolResult, TurnTaking, UseTools, UseVoice
 from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.wire import Item, Message, Open, Reply
-from duplex.session import (
-    Capabilities,
-    Event,
-    Instruct,
-    Remember,
-    Respond,
-    Say,
-    ToolResult,
-    TurnTaking,
-    UseTools,
-    UseVoice,
-)
+from duplex.session import Capabilities
 
 ALL = (Say, Remember, Respond, Instruct, UseVoice, UseTools, ToolResult, TurnTaking)
 CAN = Capabilities("cascade", tools=True, notes=ALL)

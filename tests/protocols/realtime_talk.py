@@ -10,9 +10,10 @@ import numpy as np
 from openai.types.realtime import RealtimeServerEvent
 
 from duplex.frame import FRAME_SAMPLES, Event, Frame
+from duplex.notes import Note
 from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.wire import Item, Message, Reply
-from duplex.session import Capabilities, Note
+from duplex.session import Capabilities
 
 CAN = Capabilities("puppet", model="toy", voices=("anna", "ben"))
 _KINDS = {kind.model_fields["type"].annotation.__args__[0]: kind for kind in get_args(get_args(RealtimeServerEvent)[0])}

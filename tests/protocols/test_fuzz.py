@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duplex.frame import Frame
+from duplex.notes import Instruct, Say, TypedText
 from duplex.protocols.moshi import MoshiCaller, MoshiWire
 from duplex.protocols.opus import Opus
 from duplex.protocols.pcm import PcmCaller, PcmWire
 from duplex.protocols.tokens import TokensCaller, TokensWire
 from duplex.protocols.wire import Aside, BadMessage, Bye, Ready, Refused
-from duplex.session import Capabilities, Instruct, Say, TypedText
+from duplex.session import Capabilities
 
 CAN = Capabilities("native", codebooks=8, cardinality=2048)
 KNOWN = (Frame, Say, TypedText, Instruct, Bye, Ready, Aside, Refused)

@@ -10,35 +10,36 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex.frame import FRAME_SAMPLES, Frame, silence
-from duplex.protocols.gemini.wire import GeminiWire
-from duplex.protocols.wire import BadMessage, Open, Reply
-from duplex.session import (
+from duplex.events import (
     Answered,
     Answering,
-    Capabilities,
+    Failed,
+    Interrupted,
+    Made,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+    Transcript,
+)
+from duplex.frame import FRAME_SAMPLES, Frame, silence
+from duplex.notes import (
     Commit,
     Discard,
-    Failed,
     Hush,
     Image,
     Instruct,
-    Interrupted,
-    Made,
     Remember,
     Respond,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
     Tool,
-    ToolCall,
     ToolResult,
-    Transcript,
     TurnTaking,
     TypedText,
     UseTools,
     UseVoice,
 )
+from duplex.protocols.gemini.wire import GeminiWire
+from duplex.protocols.wire import BadMessage, Open, Reply
+from duplex.session import Capabilities, SessionConfig
 
 CAN = Capabilities("puppet", codebooks=8)
 LOUD = np.full(FRAME_SAMPLES, 0.5, np.float32)

@@ -6,11 +6,13 @@ import json
 import numpy as np
 import pytest
 
+from duplex.events import Answered, Answering, Interrupted, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Frame, silence
+from duplex.notes import UseVoice
 from duplex.protocols.gemini.caller import GeminiCaller
 from duplex.protocols.gemini.wire import GeminiWire
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Open, Ready, Sound
-from duplex.session import Answered, Answering, Capabilities, Interrupted, ToolCall, Transcript, UseVoice
+from duplex.session import Capabilities
 
 LOUD = np.full(FRAME_SAMPLES, 0.5, np.float32)
 

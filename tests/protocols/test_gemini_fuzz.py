@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from duplex.events import Answering, ToolCall
 from duplex.frame import silence
 from duplex.protocols.gemini.caller import GeminiCaller
 from duplex.protocols.gemini.wire import GeminiWire
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Item, Ready, Sound
-from duplex.session import Answering, Capabilities, ToolCall
+from duplex.session import Capabilities
 
 KNOWN = (*Item.__args__, Sound, Hushed, Ready, Aside)
 KEYS = (

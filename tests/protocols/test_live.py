@@ -6,30 +6,13 @@ import json
 import numpy as np
 import pytest
 
+from duplex.events import Answered, Answering, Failed, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.notes import Instruct, Remember, Respond, Say, Tool, ToolResult, TurnTaking, UseTools, UseVoice
 from duplex.protocols.live.caller import LiveCaller
 from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.wire import Aside, BadMessage, Bye, Open, Ready, Refused, Reply
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Failed,
-    Instruct,
-    Remember,
-    Respond,
-    Say,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    Tool,
-    ToolCall,
-    ToolResult,
-    Transcript,
-    TurnTaking,
-    UseTools,
-    UseVoice,
-)
+from duplex.session import Capabilities, SessionConfig
 from tests.protocols.live_talk import CAN, but_sound, notes, opened, replies, said, send, told
 
 WEATHER = {"type": "function", "name": "weather", "description": "now", "parameters": {"type": "object"}}

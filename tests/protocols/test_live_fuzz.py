@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from openai.types.live import SessionConfig
 from openai.types.live.responses_delegation_config import ResponsesDelegationConfig
 
+from duplex.events import ToolCall
 from duplex.frame import Frame
+from duplex.notes import Note, Remember, Respond, ToolResult
 from duplex.protocols.live.caller import LiveCaller
 from duplex.protocols.live.events import KINDS
 from duplex.protocols.live.wire import LiveWire
 from duplex.protocols.wire import Aside, BadMessage, Bye, Open, Ready, Refused, Reply
-from duplex.session import Note, Remember, Respond, ToolCall, ToolResult
 from tests.protocols.live_talk import CAN, opened, replies, said, told
 
 RESPONSES = {"type": "responses", "responses": {"model": "m"}}

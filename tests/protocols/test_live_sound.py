@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from duplex.events import Answered, Answering, SpeechStarted
 from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.notes import Say, TurnTaking
 from duplex.protocols.live.sound import FORMATS
 from duplex.protocols.sound import encode_s16
-from duplex.session import Answered, Answering, Capabilities, Say, SpeechStarted, TurnTaking
+from duplex.session import Capabilities
 from tests.protocols.live_talk import CAN, opened, said, send, sound
 
 FORMS = [f"{form.kind} {form.rate_hz}" for form in FORMATS]

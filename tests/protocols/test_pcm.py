@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from duplex.events import Interrupted, Transcript
 from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.notes import Instruct, Say, TypedText
 from duplex.protocols.pcm import PcmCaller, PcmWire
 from duplex.protocols.wire import Aside, BadMessage, Bye, Ready, Refused
-from duplex.session import Capabilities, Instruct, Interrupted, Say, Transcript, TypedText
+from duplex.session import Capabilities
 
 CAN = Capabilities("echo", model="none")
 RAMP = np.linspace(-1, 1, FRAME_SAMPLES, dtype=np.float32)

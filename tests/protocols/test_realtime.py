@@ -6,36 +6,29 @@ import json
 import numpy as np
 import pytest
 
+from duplex.events import Answered, Answering, Failed, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from duplex.notes import (
+    Commit,
+    Discard,
+    Heard,
+    Hush,
+    Image,
+    Instruct,
+    Remember,
+    Respond,
+    Rewrite,
+    Tool,
+    ToolResult,
+    TurnTaking,
+    UseTools,
+)
 from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_ulaw
 from duplex.protocols.realtime.caller import RealtimeCaller
 from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.realtime.wish import wish
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Ready, Refused, Sound
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Commit,
-    Discard,
-    Failed,
-    Heard,
-    Hush,
-    Image,
-    Instruct,
-    Interrupted,
-    Remember,
-    Respond,
-    Rewrite,
-    SpeechStarted,
-    SpeechStopped,
-    Tool,
-    ToolCall,
-    ToolResult,
-    Transcript,
-    TurnTaking,
-    UseTools,
-)
+from duplex.session import Capabilities
 from tests.protocols.realtime_talk import CAN, Talk, brief, kinds, tone
 
 USER = '{"id":"item_1","object":"realtime.item","status":"completed","type":"message","role":"user","content":[{"type":"input_audio","transcript":null}]}'  # noqa: E501

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from duplex.events import Answered, Answering, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import Frame
+from duplex.notes import Note
 from duplex.protocols.g711 import encode_alaw, encode_ulaw
 from duplex.protocols.realtime.caller import RealtimeCaller
 from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Ready, Refused, Reply, Sound
-from duplex.session import Answered, Answering, Note, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from tests.protocols.realtime_talk import CAN, Talk, checked, tone
 
 NOISE = np.random.default_rng(1).uniform(-0.9, 0.9, 6_000).astype(np.float32)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from duplex.session import Instruct, Remember, Tool, TurnTaking, UseTools, UseVoice
+from duplex.notes import Instruct, Remember, Tool, TurnTaking, UseTools, UseVoice
 from tests.protocols.realtime_talk import Talk, kinds
 
 

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from duplex.events import Hop
 from duplex.frame import Frame
+from duplex.notes import Instruct, Say, TypedText
 from duplex.protocols.tokens import TokensCaller, TokensWire, pack, packed_bytes, unpack
 from duplex.protocols.wire import Aside, BadMessage, Bye, Ready, Refused
-from duplex.session import Capabilities, Hop, Instruct, Say, TypedText
+from duplex.session import Capabilities
 
 CAN = Capabilities("native", model="nano", codebooks=8, cardinality=2048, codec="c0ffee")
 CODES = np.array([1, 2047, 0, 5, 1024, 42, 700, 1999])

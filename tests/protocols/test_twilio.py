@@ -8,23 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Event, Frame
+from duplex.notes import Heard, Remember, TurnTaking
 from duplex.protocols.g711 import decode_ulaw
 from duplex.protocols.twilio import Clear, Mark, Media, TwilioCaller, TwilioWire
 from duplex.protocols.wire import BadMessage, Bye, Open
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Event,
-    Heard,
-    Interrupted,
-    Remember,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    TurnTaking,
-)
+from duplex.session import Capabilities, SessionConfig
 
 # as in Twilio's documentation of the protocol, with its names of things
 CONNECTED = '{"event":"connected","protocol":"Call","version":"1.0.0"}'

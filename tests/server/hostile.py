@@ -15,22 +15,10 @@ import aiohttp
 import numpy as np
 from hypothesis import strategies as st
 
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Event, Frame
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Interrupted,
-    Note,
-    Remember,
-    Respond,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCall,
-    Transcript,
-    TypedText,
-)
+from duplex.notes import Note, Remember, Respond, TypedText
+from duplex.session import Capabilities, SessionConfig
 from tests.server.site import Puppet, PuppetSession, Site
 
 WORD = "still there?"

@@ -12,24 +12,13 @@ import numpy as np
 from aiohttp import web
 
 from duplex.agents.echo import open_echo, open_scripted
+from duplex.events import Answered, Answering, Hop, SpeechStopped
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from duplex.notes import Note
 from duplex.server import ServerConfig, make_app
 from duplex.server.app import HOUSE
 from duplex.server.house import House
-from duplex.session import (
-    Agent,
-    Answered,
-    Answering,
-    AtCapacity,
-    Capabilities,
-    Hop,
-    Note,
-    SessionConfig,
-    SpeechStopped,
-    Ticks,
-    cannot,
-    refuse,
-)
+from duplex.session import Agent, AtCapacity, Capabilities, SessionConfig, Ticks, cannot, refuse
 
 SILENCE_S16 = bytes(FRAME_SAMPLES * 2)
 

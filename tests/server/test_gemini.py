@@ -19,30 +19,12 @@ from aiohttp import web
 from google import genai
 from google.genai import errors, types
 
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Event, Frame
+from duplex.notes import Hush, Image, Note, Remember, Respond, ToolResult, TypedText
 from duplex.server import ServerConfig, make_app
 from duplex.server.tls import context, self_signed
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Hush,
-    Image,
-    Interrupted,
-    Note,
-    Remember,
-    Respond,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    Ticks,
-    ToolCall,
-    ToolResult,
-    Transcript,
-    TypedText,
-    cannot,
-    refuse,
-)
+from duplex.session import Capabilities, SessionConfig, Ticks, cannot, refuse
 from tests.server.site import ending
 
 ROOT = Path(__file__).parent.parent.parent

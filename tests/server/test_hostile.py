@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 
 from duplex.agents.echo import open_echo
 from duplex.frame import silence
+from duplex.notes import Instruct, Remember
 from duplex.protocols.pcm import PcmWire
 from duplex.protocols.wire import Reply
 from duplex.server import ServerConfig
 from duplex.server.conversation import Conversation
 from duplex.server.pace import MicrophonePace, SteadyPace
-from duplex.session import Instruct, Remember, SessionConfig
+from duplex.session import SessionConfig
 from tests.server.hostile import (
     GEMINI,
     LIVE,

@@ -12,28 +12,12 @@ from openai import AsyncOpenAI
 
 from duplex.agents.echo import open_scripted
 from duplex.clients.call import QUIET_S
+from duplex.events import Answered, Answering, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Frame, frames_of
+from duplex.notes import Instruct, Note, Remember, Respond, Say, ToolResult, TurnTaking, UseTools, UseVoice
 from duplex.protocols.live.caller import LiveCaller
 from duplex.protocols.wire import Ready
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Instruct,
-    Note,
-    Remember,
-    Respond,
-    Say,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCall,
-    ToolResult,
-    Transcript,
-    TurnTaking,
-    UseTools,
-    UseVoice,
-    cannot,
-)
+from duplex.session import Capabilities, cannot
 from tests.protocols.live_talk import told
 from tests.server.site import Puppet, PuppetSession, chirp, ending, site
 

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
+from duplex.notes import Note
 from duplex.protocols.wire import Bye, Message
 from duplex.server.config import ServerConfig
 from duplex.server.conversation import Conversation
 from duplex.server.pace import MicrophonePace, SteadyPace
-from duplex.session import Capabilities, Note, SessionConfig
+from duplex.session import Capabilities, SessionConfig
 from tests.server.site import Puppet
 
 

@@ -14,31 +14,10 @@ import pytest
 from openai import AsyncOpenAI
 
 from duplex.agents.echo import open_echo
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Event, Frame
-from duplex.session import (
-    Agent,
-    Answered,
-    Answering,
-    Capabilities,
-    Commit,
-    Heard,
-    Hush,
-    Interrupted,
-    Note,
-    Remember,
-    Respond,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    Ticks,
-    Tool,
-    ToolCall,
-    ToolResult,
-    Transcript,
-    TurnTaking,
-    UseTools,
-    cannot,
-)
+from duplex.notes import Commit, Heard, Hush, Note, Remember, Respond, Tool, ToolResult, TurnTaking, UseTools
+from duplex.session import Agent, Capabilities, SessionConfig, Ticks, cannot
 from duplex.turns import ENERGY_GATE, TurnDetector, levels_db
 from tests.server.site import site
 

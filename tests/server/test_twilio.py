@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.notes import TurnTaking
 from duplex.protocols.twilio import TwilioCaller
 from duplex.server.twilio import signature, twiml
-from duplex.session import Capabilities, TurnTaking
+from duplex.session import Capabilities
 from tests.server.site import Puppet, ending, site
 
 SILENCE = np.zeros(160, np.float32)

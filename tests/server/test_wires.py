@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from duplex.agents.echo import open_echo
+from duplex.events import Hop
 from duplex.frame import FRAME_SAMPLES, Frame, frames_of
 from duplex.protocols.moshi import MoshiCaller
 from duplex.protocols.opus import OPUS_DELAY_SAMPLES, Opus
 from duplex.protocols.tokens import TokensCaller
 from duplex.protocols.wire import Aside, Ready
-from duplex.session import Capabilities, Hop, Sampling
+from duplex.session import Capabilities, Sampling
 from tests.server.site import Puppet, chirp, codes_echo, ending, site
 
 TICKS = 30

@@ -14,7 +14,8 @@ from duplex.agents.cascade.session import NOTES, CascadeSession
 from duplex.agents.cascade.stt import Transcriber
 from duplex.agents.cascade.tts import Speaker
 from duplex.agents.cascade.vad import Score
-from duplex.session import AtCapacity, Capabilities, Image, Session, SessionConfig, UseTools, refuse
+from duplex.notes import Image, UseTools
+from duplex.session import AtCapacity, Capabilities, Session, SessionConfig, refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from duplex.agents.cascade.phrases import Phrases
 from duplex.agents.cascade.stt import Transcriber
 from duplex.agents.cascade.tts import Speaker
 from duplex.agents.cascade.vad import EAR_HZ
+from duplex.events import Failed, Work
 from duplex.frame import SAMPLE_RATE
-from duplex.session import Failed, UseTools, Work
+from duplex.notes import UseTools
 
 
 @dataclass(frozen=True, slots=True)

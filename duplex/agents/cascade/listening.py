@@ -9,7 +9,7 @@ import numpy as np
 
 from duplex.agents.cascade.config import VadConfig
 from duplex.agents.cascade.vad import Ear, Score
-from duplex.session import TurnTaking
+from duplex.notes import TurnTaking
 from duplex.turns import Edge
 
 _FINISHED_MS = 300.0  # of silence, after which a sentence that is finished ends the turn, where one waits for more

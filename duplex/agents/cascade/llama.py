@@ -18,7 +18,7 @@ from duplex.agents.cascade.due import in_thread
 from duplex.agents.cascade.memory import Message
 from duplex.agents.cascade.tools import PREFIX, Call, Completion, decide
 from duplex.checkpoint import locate
-from duplex.session import Tool
+from duplex.notes import Tool
 
 _CHOOSER_TOKENS = 512  # of context: the prompt of a choice is the shots and one utterance
 _LIKELIEST = 1000  # first tokens whose likelihood a choice reads

@@ -14,7 +14,7 @@ from duplex.agents.cascade.config import LlmConfig
 from duplex.agents.cascade.llama import Llama
 from duplex.agents.cascade.memory import Message
 from duplex.agents.cascade.tools import Call
-from duplex.session import Tool
+from duplex.notes import Tool
 
 __all__ = ["LanguageModel", "LanguageModelError", "Llama", "RemoteModel", "open_llm"]
 

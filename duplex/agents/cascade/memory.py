@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from duplex.session import Heard, Image, Instruct, Note, Remember, Rewrite, ToolResult
+from duplex.notes import Heard, Image, Instruct, Note, Remember, Rewrite, ToolResult
 
 Message = dict[str, Any]  # {"role": "system" | "user" | "assistant", "content": text, or parts of text and pictures}
 

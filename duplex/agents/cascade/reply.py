@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from duplex.agents.cascade.answer import Answer, Step
 from duplex.agents.cascade.due import Due
 from duplex.agents.cascade.mouth import Phrase
-from duplex.frame import SAMPLE_RATE
-from duplex.session import Event, Made, Wasted
+from duplex.events import Made, Wasted
+from duplex.frame import SAMPLE_RATE, Event
 
 
 @dataclass

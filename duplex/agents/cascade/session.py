@@ -18,39 +18,37 @@ from duplex.agents.cascade.memory import Memory
 from duplex.agents.cascade.mouth import Mouth, Phrase
 from duplex.agents.cascade.reply import Reply
 from duplex.agents.cascade.vad import Score
-from duplex.frame import FRAME_MS, PLAYOUT_LAG, SAMPLE_RATE, Event, Frame
-from duplex.session import (
+from duplex.events import (
     Answered,
     Answering,
-    Capabilities,
+    Failed,
+    Hop,
+    Interrupted,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+    Transcript,
+)
+from duplex.frame import FRAME_MS, PLAYOUT_LAG, SAMPLE_RATE, Event, Frame
+from duplex.notes import (
     Commit,
     Discard,
-    Failed,
     Heard,
-    Hop,
     Hush,
     Image,
     Instruct,
-    Interrupted,
     Note,
     Remember,
     Respond,
     Rewrite,
     Say,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    Ticks,
-    ToolCall,
     ToolResult,
-    Transcript,
     TurnTaking,
     TypedText,
-    Unsupported,
     UseTools,
     UseVoice,
-    cannot,
 )
+from duplex.session import Capabilities, SessionConfig, Ticks, Unsupported, cannot
 from duplex.turns import Edge
 
 NOTES = (

@@ -17,7 +17,7 @@ from duplex.agents.cascade.memory import Message
 from duplex.agents.cascade.topics import ABOUT, is_deed, parameters, parts, score, sounds, subjects
 from duplex.agents.cascade.values import Candidates, candidates
 from duplex.agents.cascade.wording import asks, is_talk, misheard
-from duplex.session import Tool
+from duplex.notes import Tool
 
 
 class Call(NamedTuple):

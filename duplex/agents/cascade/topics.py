@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from duplex.agents.cascade.wording import FUNCTION_WORDS, ORDERS, sound, stem, words
-from duplex.session import Tool
+from duplex.notes import Tool
 
 ABOUT = -3.6  # nats; from here on a sentence is about a tool
 _NAMED = 2.0  # nats that it is worth that the user says a word of the tool's own

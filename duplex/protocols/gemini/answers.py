@@ -11,23 +11,23 @@ from collections.abc import Iterable
 import numpy as np
 from google.genai import types
 
-from duplex.frame import Event, Frame
-from duplex.protocols.gemini.calls import Calls
-from duplex.protocols.gemini.outgoing import REJECTED, ServerMessage, Usage, activity, content, sound, turn
-from duplex.protocols.gemini.regrets import Regrets
-from duplex.protocols.gemini.setup import Setup
-from duplex.session import (
+from duplex.events import (
     Answered,
     Answering,
     Failed,
     Interrupted,
     Made,
-    Note,
     SpeechStarted,
     SpeechStopped,
     ToolCall,
     Transcript,
 )
+from duplex.frame import Event, Frame
+from duplex.notes import Note
+from duplex.protocols.gemini.calls import Calls
+from duplex.protocols.gemini.outgoing import REJECTED, ServerMessage, Usage, activity, content, sound, turn
+from duplex.protocols.gemini.regrets import Regrets
+from duplex.protocols.gemini.setup import Setup
 
 _AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0; an answer's sound is sent from here on
 

@@ -7,11 +7,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
+from duplex.events import Answered, ToolCall, Transcript
 from duplex.frame import SAMPLE_RATE, Event, Frame
 from duplex.protocols.gemini.fields import Table, binary, flag, has, parsed, table, tables, words
 from duplex.protocols.sound import Encoder, decode_s16, pcm_at
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Message, Ready, Sound, Told
-from duplex.session import Answered, ToolCall, Transcript
 
 SEND_HZ = 16_000  # what Google's own server hears
 

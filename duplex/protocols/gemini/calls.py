@@ -9,10 +9,11 @@ from typing import Any
 
 from google.genai import types
 
+from duplex.events import ToolCall
+from duplex.notes import ToolResult
 from duplex.protocols.gemini.fields import Table, flag, table, whole, words
 from duplex.protocols.gemini.outgoing import ServerMessage
 from duplex.protocols.wire import BadMessage
-from duplex.session import ToolCall, ToolResult
 
 
 class Calls:

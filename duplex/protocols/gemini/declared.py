@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from duplex.notes import Tool
 from duplex.protocols.gemini.fields import Table, camel, snake, tables, words
 from duplex.protocols.wire import BadMessage
-from duplex.session import Tool
 
 _LEFT_OUT = {"property_ordering", "example", "nullable"}
 _INNER = {"items", "additional_properties"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from google.genai import types
 
+from duplex.notes import Discard, Hush, Note, Respond, TypedText, UseVoice
 from duplex.protocols.gemini.outgoing import thought
-from duplex.session import Discard, Hush, Note, Respond, TypedText, UseVoice
 
 _NO_MATTER = (UseVoice, Hush, Discard)  # notes that nobody misses where an agent does not honour them
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from duplex.notes import Commit, Discard, Hush, Image, Instruct, Remember, Respond, TypedText, UseTools
 from duplex.protocols.gemini.answers import Answers
 from duplex.protocols.gemini.declared import text_of, tools_of
 from duplex.protocols.gemini.ear import Ear
@@ -13,7 +14,6 @@ from duplex.protocols.gemini.fields import Table, binary, flag, has, table, tabl
 from duplex.protocols.gemini.outgoing import packed
 from duplex.protocols.gemini.setup import Setup
 from duplex.protocols.wire import BadMessage, Item, Reply
-from duplex.session import Commit, Discard, Hush, Image, Instruct, Remember, Respond, TypedText, UseTools
 
 _PICTURES = ("image/jpeg", "image/png")
 

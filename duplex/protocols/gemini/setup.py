@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from duplex.notes import TurnTaking
 from duplex.protocols.gemini.declared import text_of, tools_of
 from duplex.protocols.gemini.fields import choice, flag, has, number, table, words
 from duplex.protocols.wire import BadMessage, Open
-from duplex.session import SessionConfig, TurnTaking
+from duplex.session import SessionConfig
 
 # Google names two degrees and gives no numbers; these are ours. A user's own silenceDurationMs wins.
 _THRESHOLDS = {"START_SENSITIVITY_HIGH": 0.35, "START_SENSITIVITY_LOW": 0.65}

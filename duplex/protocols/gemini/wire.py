@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from google.genai import types
 
 from duplex.frame import Frame
+from duplex.notes import Note, UseVoice
 from duplex.protocols.gemini.answers import Answers
 from duplex.protocols.gemini.fields import Table, has, parsed, table
 from duplex.protocols.gemini.outgoing import ServerMessage, Usage, packed
 from duplex.protocols.gemini.requests import Requests
 from duplex.protocols.gemini.setup import Setup, setup_from
 from duplex.protocols.wire import BadMessage, Item, Message, Open
-from duplex.session import Capabilities, Note, UseVoice
+from duplex.session import Capabilities
 
 _KINDS = "realtimeInput, clientContent, toolResponse, contextUpdate"
 

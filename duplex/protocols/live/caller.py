@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from duplex.events import ToolCall, Transcript
 from duplex.frame import Frame, Framer
 from duplex.protocols.sound import PCM, Decoder, encode_s16
 from duplex.protocols.wire import Aside, BadMessage, Message, Ready, Refused, as_json
-from duplex.session import ToolCall, Transcript
 
 
 class LiveCaller:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from duplex.frame import SAMPLE_RATE
+from duplex.notes import Note, Remember, Respond, Say, ToolResult
 from duplex.protocols.live.events import Teller
 from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.live.sound import Line
@@ -15,7 +16,7 @@ from duplex.protocols.live.start import Settings, text_of
 from duplex.protocols.live.times import ms_of
 from duplex.protocols.live.work import ClientWork, ToolWork
 from duplex.protocols.wire import Bye, Item, Reply
-from duplex.session import Capabilities, Note, Remember, Respond, Say, ToolResult
+from duplex.session import Capabilities
 
 
 class Commands:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar, get_args
 from openai.types.live import ClientEvent
 from pydantic import BaseModel, ValidationError
 
+from duplex.notes import Instruct, Note, Remember, Say, UseTools, UseVoice
 from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.wire import Message, as_json
-from duplex.session import Instruct, Note, Remember, Say, UseTools, UseVoice
 
 Known = TypeVar("Known", bound=BaseModel)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from duplex.events import Answered, Answering
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
 from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.sound import PCM, PCMA, PCMU, Decoder, Encoder, Form, pcm_at
-from duplex.session import Answered, Answering
 
 _AUDIBLE = 10 ** (-60 / 20)  # of full scale; the peak of a frame that is more than silence
 _FADE = np.linspace(0, 1, SAMPLE_RATE // 200, dtype=np.float32)  # 5 ms, so that an edge does not click

@@ -7,11 +7,11 @@ from typing import Any
 
 from openai.types.live import SessionConfig, SessionUpdateConfig
 
+from duplex.notes import Instruct, Note, Remember, UseVoice
 from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.live.sound import format_of
 from duplex.protocols.live.work import work_of
 from duplex.protocols.sound import Form
-from duplex.session import Instruct, Note, Remember, UseVoice
 
 MAX_HISTORY = 128  # messages
 _NEVER = 4_102_444_800  # seconds since 1970, in the year 2100: sessions here do not expire

@@ -5,22 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 
+from duplex.events import Answered, Failed, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_MS, FRAME_SECONDS, TICK_HZ, Event, Frame
+from duplex.notes import TurnTaking
 from duplex.protocols.live.events import Teller
 from duplex.protocols.live.sound import Gate, Line
 from duplex.protocols.live.times import UserTurns
 from duplex.protocols.live.work import ClientWork, Told, ToolWork
 from duplex.protocols.wire import Message, as_json
-from duplex.session import (
-    Answered,
-    Capabilities,
-    Failed,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCall,
-    Transcript,
-    TurnTaking,
-)
+from duplex.session import Capabilities
 
 USAGE_TICKS = round(10 * TICK_HZ)  # between two reports
 CONTEXT_TICKS = 3_000  # what an agent like Moshi remembers: four minutes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from duplex.events import SpeechStarted, SpeechStopped
 from duplex.frame import SAMPLE_RATE
-from duplex.session import SpeechStarted, SpeechStopped
 
 
 def ms_of(samples: int) -> int:

@@ -11,6 +11,7 @@ from openai.types.live import SessionStartEvent
 from pydantic import BaseModel
 
 from duplex.frame import Frame
+from duplex.notes import Note, TurnTaking
 from duplex.protocols.live.commands import Commands
 from duplex.protocols.live.events import Teller, event_of
 from duplex.protocols.live.mistake import Mistake
@@ -18,7 +19,7 @@ from duplex.protocols.live.sound import Line
 from duplex.protocols.live.start import Settings
 from duplex.protocols.live.telling import Telling
 from duplex.protocols.wire import BadMessage, Item, Message, Open, Reply
-from duplex.session import Capabilities, Note, SessionConfig, TurnTaking
+from duplex.session import Capabilities, SessionConfig
 
 
 class LiveWire:

@@ -9,9 +9,10 @@ from typing import Any
 from openai.types.live.function_tool import FunctionTool
 from openai.types.live.responses_delegation_config import ResponsesDelegationConfig
 
+from duplex.events import ToolCall
+from duplex.notes import Tool, UseTools
 from duplex.protocols.live.events import checked, plain
 from duplex.protocols.live.mistake import Mistake
-from duplex.session import Tool, ToolCall, UseTools
 
 Told = tuple[str, dict[str, Any]]  # an event's type and its fields
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from duplex.notes import Note
 from duplex.protocols.realtime.messages import Messages, Wrong
 from duplex.protocols.realtime.settings import STANDS_FOR, Settings, first_settings
 from duplex.protocols.realtime.updates import changed
 from duplex.protocols.wire import Message
-from duplex.session import Capabilities, Note
+from duplex.session import Capabilities
 
 _KEPT = 16  # changes that an agent may still turn down
 

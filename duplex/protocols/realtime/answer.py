@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from duplex.events import Failed, ToolCall
 from duplex.frame import FRAME_MS, Frame
 from duplex.protocols.realtime.account import Account
 from duplex.protocols.realtime.conversation import Conversation, Item
@@ -15,7 +16,6 @@ from duplex.protocols.realtime.settings import Settings, form_of
 from duplex.protocols.realtime.sound import FORMS, packed
 from duplex.protocols.sound import Encoder
 from duplex.protocols.wire import Message
-from duplex.session import Failed, ToolCall
 
 _AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0
 _STATUS = {  # Answered.why -> status, reason

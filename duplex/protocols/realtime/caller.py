@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from duplex.events import Answered, Answering, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import SAMPLE_RATE, Event, Frame
 from duplex.protocols.realtime.messages import Wrong, parsed
 from duplex.protocols.realtime.sound import packed, unpacked
 from duplex.protocols.sound import PCM, Decoder, Encoder
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Message, Ready, Refused, Sound, Told
-from duplex.session import Answered, Answering, SpeechStarted, SpeechStopped, ToolCall, Transcript
 
 _WHY = {"turn_detected": "interrupted", "client_cancelled": "cancelled"}
 

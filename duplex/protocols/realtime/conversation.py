@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from duplex.session import Remember
+from duplex.notes import Remember
 
 Kind = Literal["user", "assistant", "system", "call", "result"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from duplex.notes import Heard, Note, Remember, Rewrite, ToolResult
 from duplex.protocols.realtime.conversation import Conversation, Item
 from duplex.protocols.realtime.items import item_from
 from duplex.protocols.realtime.messages import Event, Messages, Wrong, text_of
 from duplex.protocols.wire import Message
-from duplex.session import Heard, Note, Remember, Rewrite, ToolResult
 
 
 class Edit(NamedTuple):

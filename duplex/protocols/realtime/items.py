@@ -7,9 +7,9 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from duplex.notes import Image, Note, ToolResult
 from duplex.protocols.realtime.conversation import Item
 from duplex.protocols.realtime.messages import Wrong, text_of
-from duplex.session import Image, Note, ToolResult
 
 MAX_IMAGE_BYTES = 8 << 20
 _SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}

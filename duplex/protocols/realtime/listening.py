@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from duplex.events import Failed, SpeechStarted, SpeechStopped
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from duplex.protocols.realtime.conversation import Conversation, Item
 from duplex.protocols.realtime.messages import Messages
 from duplex.protocols.wire import Message
-from duplex.session import Failed, SpeechStarted, SpeechStopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from duplex.events import Failed, ToolCall
 from duplex.frame import Frame
+from duplex.notes import Hush, Respond
 from duplex.protocols.realtime.account import Account
 from duplex.protocols.realtime.answer import Answer, Wanted
 from duplex.protocols.realtime.conversation import Conversation
 from duplex.protocols.realtime.messages import Event, Messages, Wrong
 from duplex.protocols.realtime.settings import Settings
 from duplex.protocols.wire import Message
-from duplex.session import Failed, Hush, Respond, ToolCall
 
 _PATIENCE_TICKS = 25  # after which an agent that does not begin to answer may be asked again
 

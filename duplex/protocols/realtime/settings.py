@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from duplex.notes import Instruct, Note, TurnTaking, UseTools, UseVoice
 from duplex.protocols.realtime.messages import Wrong
-from duplex.session import Capabilities, Instruct, Note, TurnTaking, UseTools, UseVoice
+from duplex.session import Capabilities
 
 Rules = Mapping[str, Any]  # a turn_detection object
 SERVER_VAD: Rules = {

@@ -12,11 +12,11 @@ from openai.types.realtime.realtime_audio_config_output import RealtimeAudioConf
 from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
 from pydantic import ValidationError
 
+from duplex.notes import Instruct, Note, Tool, UseTools, UseVoice
 from duplex.protocols.realtime.messages import Wrong
 from duplex.protocols.realtime.names import today
 from duplex.protocols.realtime.settings import SEMANTIC_VAD, SERVER_VAD, Rules, Settings, taking
 from duplex.protocols.realtime.sound import FORMS
-from duplex.session import Instruct, Note, Tool, UseTools, UseVoice
 
 _NO_SUCH_THING = ("include", "parallel_tool_calls", "prompt", "reasoning", "tracing", "truncation")
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from duplex.events import Answered, Answering, Failed, SpeechStarted, SpeechStopped, ToolCall, Transcript
 from duplex.frame import FRAME_SAMPLES, Frame
+from duplex.frame import Event as Happened
+from duplex.notes import Commit, Discard, Heard, Hush, Note, Respond
 from duplex.protocols.realtime.account import Account
 from duplex.protocols.realtime.agreement import Agreement
 from duplex.protocols.realtime.conversation import Conversation
@@ -16,23 +19,7 @@ from duplex.protocols.realtime.responses import Responses
 from duplex.protocols.realtime.settings import STANDS_FOR
 from duplex.protocols.realtime.sound import Microphone, unpacked
 from duplex.protocols.wire import Item, Message, Reply
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Commit,
-    Discard,
-    Failed,
-    Heard,
-    Hush,
-    Note,
-    Respond,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCall,
-    Transcript,
-)
-from duplex.session import Event as Happened
+from duplex.session import Capabilities
 
 _CODEBOOKS = 8  # a tick of sound counts as so many tokens, where the agent has no codes of its own
 _REMEMBERED = 64  # notes that an agent may still turn down

@@ -14,24 +14,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped
 from duplex.frame import SAMPLE_RATE, Event, Frame, Framer
+from duplex.notes import Heard, Note, Remember, TurnTaking
 from duplex.protocols.resample import Resampler
 from duplex.protocols.twilio.messages import ENCODING, PHONE_HZ, Fields, payload, read, write
 from duplex.protocols.twilio.unplayed import Unplayed
 from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open
-from duplex.session import (
-    Answered,
-    Answering,
-    Capabilities,
-    Heard,
-    Interrupted,
-    Note,
-    Remember,
-    SessionConfig,
-    SpeechStarted,
-    SpeechStopped,
-    TurnTaking,
-)
+from duplex.session import Capabilities, SessionConfig
 
 _AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0
 _AHEAD_TICKS = 4  # sent and not known to be played; with more, silence is left out until the phone has caught up
