@@ -1,13 +1,14 @@
 """What can be asked of nano and what it answers: a table of texts, no sound and no time.
 
-Most of it is `intents.txt`; sums, counting and the calendar are computed here. A reply is a fixed sentence for a given
-slot, so that the agent's voice says it in one way only. The last wording of every intent belongs to the test set.
+Most of it is `intents.txt`; sums, counting and the calendar are computed here, and `wordings.txt` has more ways to ask.
+A reply is a fixed sentence for a given slot, so that the agent's voice says it in one way only. The last wording of
+every intent, before those of `wordings.txt`, belongs to the test set.
 """
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -36,10 +37,11 @@ class Intent:
     wordings: tuple[str, ...]  # {x} is what is asked
     reply: str  # {x} and {y}, the answer
     slots: tuple[tuple[str, str], ...] = (("", ""),)
+    more: tuple[str, ...] = ()  # wordings to learn from only
 
     def wordings_of(self, split: Split) -> tuple[str, ...]:
-        """The last wording is held out."""
-        return self.wordings[:-1] if split == "train" else self.wordings[-1:]
+        """The last of `wordings` is held out."""
+        return (*self.wordings[:-1], *self.more) if split == "train" else self.wordings[-1:]
 
     def asked(self, wording: str, slot: tuple[str, str]) -> str:
         return _sentence(wording.format(x=slot[0]))
@@ -78,9 +80,16 @@ def held_out_sentence(text: str) -> bool:
 @cache
 def intents() -> dict[str, Intent]:
     """All of them by name, in a fixed order."""
-    lines = Path(__file__).with_name("intents.txt").read_text(encoding="utf-8").splitlines()
-    written = [_parsed(line) for line in lines if line and not line.startswith("#")]
-    return {intent.name: intent for intent in [*written, *_sums(), *_counts(), *_calendar()]}
+    written = [_parsed(line) for line in _lines("intents.txt")]
+    more = {name: tuple(asks.split(" / ")) for name, asks in (line.split(" | ") for line in _lines("wordings.txt"))}
+    every = [*written, *_sums(), *_counts(), *_calendar()]
+    return {intent.name: replace(intent, more=more.get(intent.name, ())) for intent in every}
+
+
+def _lines(file: str) -> list[str]:
+    """Those of a table beside this module that are neither empty nor a comment."""
+    lines = Path(__file__).with_name(file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _ends(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from weights.air import Channel
 from weights.intents import Intent, Split, intents
+from weights.sayings import anything, section
 from weights.voices import DEFAULT, WHISPERED, Voice, voices
 
 LAST = -1  # the last word of a line
@@ -34,15 +35,12 @@ SCENES: dict[str, float] = {
 SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
 WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
+READY_MS = 160  # from here on a reply may begin: nothing is learnt from ticks in which it still does not
+LATE_GAP_MS, LATE_SHARE = (320, 1200), 0.15  # of replies in training: who missed its moment shall still answer
+REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
-STOPS = {
-    3: 50,
-    4: 25,
-    5: 12,
-    6: 8,
-    8: 5,
-}  # ticks: shares; if always 3, who missed it would never stop
+STOPS = {3: 40, 4: 20, 5: 10, 6: 10, 8: 10, 12: 10}  # ticks: shares; if always 3, who missed it would never stop
 WORST_SNR_DB, BEST_SNR_DB = 5.0, 40.0  # the better the likelier: one in fifty is below 10 dB, where whisper fails too
 LEVEL_DB = (-12.0, 6.0)
 
@@ -53,12 +51,12 @@ BACKCHANNELS = (
     *("Wow.", "Really.", "Nice.", "Oh, nice.", "Good.", "Yeah, yeah.", "Oh, I see.", "Yeah, right."),
 )
 INTERRUPTIONS = (
-    *("Wait, ", "Stop, ", "", "Hold on, ", "Sorry, ", "No, ", "Okay, but ", "", "Wait, wait, ", "But ", ""),
-    *("Sorry, but ", "Stop, stop, ", "Yes, but ", "Hey, ", "No, wait, "),
+    *("Wait,", "Stop,", "", "Hold on,", "Sorry,", "No,", "Okay, but", "", "Wait, wait,", "But", ""),
+    *("Sorry, but", "Stop, stop,", "Yes, but", "Hey,", "No, wait,"),
 )
 OPENINGS = (
-    *("", "Hey, ", "", "", "So, ", "Okay, ", "", "Well, ", "", "Now, ", "", "Listen, ", "", "Nano, ", "And ", ""),
-    *("", "Yes, ", "", "So, okay, "),
+    *("", "Hey,", "", "", "So,", "Okay,", "", "Well,", "", "Now,", "", "Listen,", "", "Nano,", "And", ""),
+    *("", "Yes,", "", "So, okay,"),
 )
 CORRECTIONS = (
     *("No, I meant {x}.", "Sorry, I meant {x}.", "I meant {x}.", "Wait, I meant {x}.", "I mean {x}.", "No, {x}."),
@@ -188,33 +186,47 @@ class _Draft:
         return len(self.lines) - 1
 
     def reply(self, intent: Intent, slot: tuple[str, str]) -> int:
-        gap_ms = self.rng.randint(*AGENT_GAP_MS)
+        late = self.split == "train" and self.rng.random() < LATE_SHARE
+        gap_ms = self.rng.randint(*(LATE_GAP_MS if late else AGENT_GAP_MS))
         text = intent.answered(slot)
         return self.add("agent", "reply", text, gap_ms, after=self.tail, intent=intent.name, expect=slot[1])
 
-    def question(self, wanted: Callable[[Intent], bool] = lambda _: True) -> tuple[Intent, tuple[str, str], str]:
-        """An intent, a slot, and the words in which the user asks."""
-        intent = self.rng.choice([intent for intent in intents().values() if wanted(intent)])
-        slot = self.rng.choice(intent.slots)
-        return intent, slot, intent.asked(self.rng.choice(intent.wordings_of(self.split)), slot)
+    def question(
+        self, wanted: Callable[[Intent], bool] = lambda _: True, words: int = 1
+    ) -> tuple[Intent, tuple[str, str], str]:
+        """An intent, a slot, and how the user asks, in a wording of at least so many `words`."""
 
-    def pick(self, texts: tuple[str, ...]) -> str:
-        """One of `texts` that this split may use."""
+        def wordings(intent: Intent) -> list[str]:
+            return [w for w in intent.wordings_of(self.split) if len(w.split()) >= words]
+
+        intent = self.rng.choice([intent for intent in intents().values() if wanted(intent) and wordings(intent)])
+        slot = self.rng.choice(intent.slots)
+        return intent, slot, intent.asked(self.rng.choice(wordings(intent)), slot)
+
+    def pick(self, texts: tuple[str, ...], more: str = "") -> str:
+        """One of `texts` that this split may use, or in training, as often, of the section `more` of sayings.txt."""
+        if more and self.split == "train" and self.rng.random() < 0.5:
+            return self.rng.choice(section(more))
         return self.rng.choice([t for i, t in enumerate(texts) if (i % 4 == 3) == (self.split == "test")])
 
 
 def _after_opening(opening: str, text: str) -> str:
-    return opening + (text if not opening or text.startswith(("I ", "I'")) else text[0].lower() + text[1:])
+    small = text if not opening or text.startswith(("I ", "I'")) else text[0].lower() + text[1:]
+    return f"{opening} {small}".lstrip()
 
 
 def _answer(d: _Draft) -> None:
     intent, slot, text = d.question()
-    d.add("user", "question", _after_opening(d.pick(OPENINGS), text), intent=intent.name, expect=slot[1])
+    if d.split == "train" and d.rng.random() < REPEAT_SHARE:
+        intent, saying = intents()["repeat"], anything(d.rng)
+        slot, text = (saying, saying), intent.asked(d.rng.choice(intent.wordings_of("train")), (saying, saying))
+    text = _after_opening(d.pick(OPENINGS, "openings"), text)
+    d.add("user", "question", text, intent=intent.name, expect=slot[1])
     d.reply(intent, slot)
 
 
 def _pause(d: _Draft) -> None:
-    intent, slot, text = d.question(lambda i: all(len(w.split()) >= 4 for w in i.wordings_of(d.split)))
+    intent, slot, text = d.question(words=4)
     pause = (d.rng.randint(1, len(text.split()) - 2), d.rng.randint(*PAUSE_MS))
     d.add("user", "question", text, intent=intent.name, expect=slot[1], pauses=(pause,))
     d.reply(intent, slot)
@@ -231,7 +243,7 @@ def _long_reply(d: _Draft) -> tuple[int, int]:
 def _interrupt(d: _Draft) -> None:
     reply, n = _long_reply(d)
     intent, slot, text = d.question(lambda i: not i.is_long)
-    text = _after_opening(d.pick(INTERRUPTIONS), text)
+    text = _after_opening(d.pick(INTERRUPTIONS, "interruptions"), text)
     stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0]
     place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply, "stop_ticks": stop_ticks}
     d.add("user", "interruption", text, 0, intent=intent.name, expect=slot[1], **place)
@@ -246,7 +258,7 @@ def _backchannel(d: _Draft) -> None:
 
 
 def _listening(d: _Draft) -> None:
-    told = d.rng.sample(TALES, d.rng.randint(2, 4))
+    told = d.rng.sample(TALES if d.split == "test" else TALES + section("tales"), d.rng.randint(2, 4))
     intent, slot, text = d.question(lambda i: not i.is_long)
     ends = [sum(len(t.split()) for t in told[: i + 1]) - 1 for i in range(len(told))]
     pauses = tuple((end, d.rng.randint(1100, 1600)) for end in ends)
@@ -258,7 +270,7 @@ def _listening(d: _Draft) -> None:
 
 
 def _aside(d: _Draft) -> None:
-    d.add("user", "aside", d.pick(ASIDES), level_db=-3.0)
+    d.add("user", "aside", d.pick(ASIDES, "asides"), level_db=-3.0)
     d.idle_ms += d.rng.randint(500, 3000)
 
 
@@ -276,7 +288,7 @@ def _noise(d: _Draft) -> None:
 def _correction(d: _Draft) -> None:
     intent, slot, text = d.question(lambda i: len(i.slots) > 1 and i.name != "repeat")
     meant = d.rng.choice([other for other in intent.slots if other != slot])
-    fix = d.pick(CORRECTIONS).format(x=meant[0])
+    fix = d.pick(CORRECTIONS, "corrections").format(x=meant[0])
     known: dict[str, Any] = {"intent": intent.name, "expect": meant[1]}
     if d.rng.random() < 0.5:  # in one breath
         d.add("user", "question", f"{text} {fix}", **known)

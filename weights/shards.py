@@ -39,7 +39,7 @@ class Tokens:
 
     codes: np.ndarray  # int16 [T, 1 + 2 K]
     words: np.ndarray  # int16 [T]
-    info: Mapping[str, Any]  # "id", unique; "spoken" and "replies" in ticks; whatever else helps people
+    info: Mapping[str, Any]  # "id", unique; "spoken", "replies" and "late" in ticks; whatever else helps people
 
 
 class Writer:
@@ -97,6 +97,7 @@ class _Dialogue:
     length: int
     starts: np.ndarray  # ticks at which nobody speaks, so that a session could begin
     replies: tuple[int, ...]  # first ticks of the agent's replies
+    late: Spans  # in which the agent puts off what it should do: no target
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,7 @@ class Batch:
     codes: np.ndarray  # int64 [B, 1 + 2 K, T]
     words: np.ndarray  # int64 [B, T]
     replies: np.ndarray  # bool [B, T]: the agent's reply begins
+    late: np.ndarray  # bool [B, T]: not to be learnt from
 
 
 class TokenData:
@@ -141,14 +143,17 @@ class TokenData:
         width = 1 + 2 * self.format.codebooks
         codes = np.empty((len(places), width, ticks), np.int64)
         codes[:] = np.array([-1, *self.format.silence, *self.format.silence])[:, None]
-        words, replies = np.full((len(places), ticks), -1, np.int64), np.zeros((len(places), ticks), bool)
+        words = np.full((len(places), ticks), -1, np.int64)
+        replies, late = np.zeros((2, len(places), ticks), bool)
         for row, (d, at) in enumerate(places):
             n = min(ticks, d.length - at)
             frames = slice(d.begin + at, d.begin + at + n)
             codes[row, :, :n] = self._codes[d.shard][frames].T
             words[row, :n] = self._words[d.shard][frames]
             replies[row, [t - at for t in d.replies if at <= t < at + n]] = True
-        return Batch(codes, words, replies)
+            for begin, end in d.late:
+                late[row, max(0, begin - at) : max(0, end - at)] = True
+        return Batch(codes, words, replies, late)
 
 
 def _early(starts: np.ndarray, last: int) -> np.ndarray:
@@ -164,7 +169,8 @@ def _dialogue(shard: int, line: Mapping[str, Any]) -> _Dialogue:
         free[max(0, begin) : end] = False
     starts = np.flatnonzero(free)
     replies = tuple(t for t in line.get("replies", ()) if 0 <= t < length)
-    return _Dialogue(shard, line["begin"], length, starts if len(starts) else np.zeros(1, int), replies)
+    late = tuple((max(0, begin), end) for begin, end in line.get("late", ()))
+    return _Dialogue(shard, line["begin"], length, starts if len(starts) else np.zeros(1, int), replies, late)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -17,9 +17,9 @@ import numpy as np
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from weights.air import transformed
 from weights.ear import Ear
-from weights.plan import Dialogue, Line, plan
+from weights.plan import READY_MS, STOPS, Dialogue, Line, plan
 from weights.shards import Tokens
-from weights.synth import Placed, place
+from weights.synth import Placed, next_frame, place
 from weights.text import Encode, layout
 from weights.vocabulary import word_ends
 
@@ -148,6 +148,18 @@ def _info(dialogue: Dialogue, placed: Sequence[Placed]) -> dict[str, Any]:
         begin, end = p.begin // FRAME_SAMPLES, -(-p.end // FRAME_SAMPLES)
         spoken.append((begin - PLAYOUT_LAG - 1, end) if p.line.who == "agent" else (begin - 1, end + ANSWER_TICKS))
     replies = [own_tick(p.begin) for p in placed if p.line.kind == "reply"]
+    late = [span for p in placed for span in _late(p, placed) if span[0] < span[1]]
     scenes = list(dict.fromkeys(line.scene for line in dialogue.lines))
     what: dict[str, Any] = {"id": f"{dialogue.split} {dialogue.seed}", "seed": dialogue.seed, "scenes": scenes}
-    return what | {"spoken": spoken, "replies": replies}
+    return what | {"spoken": spoken, "replies": replies, "late": late}
+
+
+def _late(p: Placed, placed: Sequence[Placed]) -> Iterator[tuple[int, int]]:
+    """Ticks in which the agent could have begun this reply, or ended the one that this line stops, and has not yet. It
+    is seen, so that it can be made good, and not learnt. The tick before a reply says that it begins."""
+    if p.line.kind == "reply":
+        ready = placed[p.line.after].word_end(p.line.word) + READY_MS * SAMPLE_RATE // 1000
+        yield own_tick(next_frame(ready)) - 1, own_tick(p.begin) - 1
+    if p.line.stops is not None and placed[p.line.stops].cut:
+        last = own_tick(placed[p.line.stops].end) - 1
+        yield last - p.line.stop_ticks + min(STOPS), last

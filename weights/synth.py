@@ -85,12 +85,12 @@ def place(dialogue: Dialogue) -> list[Placed]:
     for i, line in enumerate(dialogue.lines):
         begin = _samples(line.gap_ms) + (0 if line.after == START else placed[line.after].word_end(line.word))
         if line.who == "agent":
-            clip, begin = _agent_clip(line.text), _next_frame(begin)
+            clip, begin = _agent_clip(line.text), next_frame(begin)
         else:
             clip = _user_clip(dialogue, line, i)
         placed.append(Placed(line, clip, begin))
         if line.stops is not None:
-            _cut(placed[line.stops], _next_frame(begin) + line.stop_ticks * FRAME_SAMPLES)
+            _cut(placed[line.stops], next_frame(begin) + line.stop_ticks * FRAME_SAMPLES)
     return placed
 
 
@@ -98,7 +98,7 @@ def _samples(ms: float) -> int:
     return round(ms * SAMPLE_RATE / 1000)
 
 
-def _next_frame(sample: int) -> int:
+def next_frame(sample: int) -> int:
     """The first frame boundary at or after `sample`."""
     return -(-sample // FRAME_SAMPLES) * FRAME_SAMPLES
 
@@ -124,7 +124,7 @@ def _agent_clip(text: str) -> Clip:
     at = 0
     for sentence in sentences(text):
         clip = agent_says(sentence)
-        at = at and _next_frame(at) + SENTENCE_GAP_TICKS * FRAME_SAMPLES
+        at = at and next_frame(at) + SENTENCE_GAP_TICKS * FRAME_SAMPLES
         pcm += [np.zeros(at - sum(map(len, pcm)), np.float32), clip.pcm]
         words += [Word(w, at + b, at + e) for w, b, e in clip.words]
         at += len(clip.pcm)

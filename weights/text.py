@@ -11,27 +11,39 @@ import argparse
 import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from string import ascii_letters
 
 import numpy as np
 import sentencepiece
 
 from duplex.engine.text import END_OF_PAD, PAD
 from weights.intents import intents
+from weights.plan import AGENT_BACKCHANNELS, GREETING
+from weights.sayings import section
 
+CARD = 1000  # pieces: two ticks a word
 Encode = Callable[[str], Sequence[int]]  # a word -> its pieces
 
 
+def agent_texts() -> list[str]:
+    """What the agent may say, in a fixed order, and every letter: what the tokenizer learns from."""
+    replies = [intent.answered(slot) for intent in intents().values() for slot in intent.slots]
+    more = [*section("sayings"), *section("words"), " ".join(ascii_letters)]
+    return list(dict.fromkeys([GREETING, *AGENT_BACKCHANNELS, *replies, *more]))
+
+
 def sentences() -> list[str]:
-    """All that agents and users may say, in a fixed order: what the tokenizer learns from."""
+    """All that agents and users may say of the intents, in a fixed order."""
     found: dict[str, None] = {}
     for intent in intents().values():
         for slot in intent.slots:
             found[intent.answered(slot)] = None
-            found |= dict.fromkeys(intent.asked(wording, slot) for wording in intent.wordings)
+            asks = (*intent.wordings, *intent.more)
+            found |= dict.fromkeys(intent.asked(wording, slot) for wording in asks)
     return list(found)
 
 
-def train_tokenizer(texts: Iterable[str], out: Path, card: int = 500) -> Path:
+def train_tokenizer(texts: Iterable[str], out: Path, card: int = CARD) -> Path:
     """A unigram model of exactly `card` pieces as the file `out`; the same texts give the same bytes.
 
     Raises ValueError when the texts do not hold so many pieces, or more letters than that.
@@ -88,9 +100,9 @@ def layout(words: Iterable[tuple[int, str, int]], ticks: int, encode: Encode) ->
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m weights.text", description="Train the tokenizer.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--card", type=int, default=500, help="pieces (default: %(default)s)")
+    parser.add_argument("--card", type=int, default=CARD, help="pieces (default: %(default)s)")
     given = parser.parse_args()
-    train_tokenizer(sentences(), given.out, given.card)
+    train_tokenizer(agent_texts(), given.out, given.card)
 
 
 if __name__ == "__main__":

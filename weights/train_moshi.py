@@ -102,7 +102,7 @@ class MoshiTrainee:
         sums: dict[str, list[float]] = {}
         batch = self._held_out.first(self._settings.held_out, self._settings.ticks)
         for rows in np.array_split(np.arange(len(batch.codes)), -(-len(batch.codes) // self._settings.batch)):
-            part = Batch(batch.codes[rows], batch.words[rows], batch.replies[rows])
+            part = Batch(batch.codes[rows], batch.words[rows], batch.replies[rows], batch.late[rows])
             losses = self._losses(self.average, part, part.codes, np.random.default_rng(0))
             for name, value in losses.items():
                 sums.setdefault(f"held_out_{name}", []).append(value.item())
@@ -133,6 +133,7 @@ class MoshiTrainee:
         """`given` is what goes in, like batch.codes, which are the targets. "total" is differentiable."""
         codes, words, weights = self._tensor(batch.codes), self._tensor(batch.words), self._settings.weights
         said = delayed(lm, codes)[:, : 1 + lm.dep_q, 1:]  # [B, 1 + dep_q, T], what is predicted in each position
+        said[:, 0].masked_fill_(self._tensor(batch.late), -1)
         loud = (said[:, 1:] != self._silence[:, None]).any(1)  # [B, T]
         share = torch.where(loud, self._settings.loud_share, self._settings.silent_share)
         chosen = self._tensor(rng.random(loud.shape)) < share

@@ -8,6 +8,7 @@ import numpy as np
 
 from duplex.frame import FRAME_SAMPLES
 from weights import plan
+from weights.sayings import sections
 from weights.text import sentences
 
 OTHER_WORD = 1  # in the list of the user's words: one that is not in the list; 0 is none
@@ -15,8 +16,9 @@ OTHER_WORD = 1  # in the list of the user's words: one that is not in the list; 
 
 def vocabulary() -> list[str]:
     """Of the user, in both splits."""
-    fixed = [*plan.BACKCHANNELS, *plan.INTERRUPTIONS, *plan.OPENINGS, *plan.CORRECTIONS, *plan.ASIDES]
-    return user_words([*sentences(), *fixed, *plan.TALES])
+    fixed = [*plan.BACKCHANNELS, *plan.INTERRUPTIONS, *plan.OPENINGS, *plan.CORRECTIONS, *plan.ASIDES, *plan.TALES]
+    more = [text for texts in sections().values() for text in texts]
+    return user_words([*sentences(), *fixed, *more])
 
 
 def user_words(texts: Sequence[str]) -> list[str]:

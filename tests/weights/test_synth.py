@@ -12,8 +12,9 @@ import pytest
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from duplex.recording import Recording
 from duplex.turns import levels_db
-from weights.intents import intents, number, sentences
-from weights.plan import SCENES, Channel, Dialogue, Line, plan
+from weights.intents import Split, intents, number, sentences
+from weights.plan import LATE_SHARE, SCENES, Channel, Dialogue, Line, plan
+from weights.sayings import section
 from weights.synth import FADE_SAMPLES, Placed, make, own_ticks, place, render
 from weights.voices import AGENT, PITCHES, Clip, HibariSpeaker, Voice, speaker, voices
 
@@ -60,6 +61,7 @@ def test_numbers_and_sentences() -> None:
 def test_every_word_of_the_agent_has_its_own_time() -> None:
     voice = HibariSpeaker()
     said = {s for i in intents().values() for slot in i.slots for s in sentences(i.answered(slot))}
+    said |= {*section("sayings"), " ".join(section("words"))}
     counted = [(text, *map(len, voice.words_and_sounds(text))) for text in sorted(said)]
     assert [row for row in counted if row[1] != row[2]] == []
 
@@ -125,13 +127,16 @@ def test_the_agent_speaks_only_where_it_should(plans: list[Dialogue]) -> None:
 # --- sound ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_agent_answers_on_a_frame_at_a_human_gap() -> None:
-    for seed in range(8):
-        placed = place(plan(seed))
-        for p in placed:
-            if p.line.kind == "reply":
-                assert p.begin % FRAME_SAMPLES == 0
-                assert 0.08 <= (p.begin - placed[p.line.after].end) / SAMPLE_RATE <= 0.32
+@pytest.mark.parametrize(("split", "on_time"), [("test", 1.0), ("train", 1 - LATE_SHARE)])
+def test_the_agent_answers_on_a_frame_at_a_human_gap_and_sometimes_late_in_training(
+    split: Split, on_time: float
+) -> None:
+    placed = [place(plan(seed, split)) for seed in range(8)]
+    replies = [(p, dialogue[p.line.after]) for dialogue in placed for p in dialogue if p.line.kind == "reply"]
+    assert all(p.begin % FRAME_SAMPLES == 0 for p, _ in replies)
+    gaps_s = np.array([(p.begin - asked.end) / SAMPLE_RATE for p, asked in replies])
+    assert gaps_s.min() >= 0.08 and gaps_s.max() <= (0.32 if split == "test" else 1.28)
+    assert (gaps_s <= 0.32).mean() == pytest.approx(on_time, abs=0.1)
 
 
 def interrupted(**more: int) -> tuple[Placed, Placed]:

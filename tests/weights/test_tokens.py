@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from duplex.engine.text import END_OF_PAD, PAD, InnerMonologue, Vocabulary
-from duplex.frame import FRAME_SAMPLES
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from duplex.recording import Recording
 from tests.engine.tiny import write_tiny
 from weights import tokens
@@ -19,7 +19,7 @@ from weights.plan import Dialogue, Line, plan
 from weights.shards import NoTokens, TokenData, read_format, written
 from weights.splice import Splicer, own_tick
 from weights.synth import place, render
-from weights.text import Encode, layout, open_tokenizer, sentences, train_tokenizer
+from weights.text import CARD, Encode, agent_texts, layout, open_tokenizer, train_tokenizer
 from weights.tokens import Job, of_recording, prepare, work
 from weights.vocabulary import OTHER_WORD, bare, user_words, vocabulary
 
@@ -32,7 +32,7 @@ PIECES = {"one": [10], "two": [11, 12], "three": [13, 14, 15]}
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder with a Mimi of 4 codebooks, and our own tokenizer in it."""
     folder = write_tiny(tmp_path_factory.mktemp("tiny"))
-    train_tokenizer(sentences(), folder / "ours.model")
+    train_tokenizer(agent_texts(), folder / "ours.model")
     return folder
 
 
@@ -82,21 +82,38 @@ def test_what_does_not_fit_is_left_out() -> None:
 
 def test_the_tokenizer_says_what_was_meant(tiny: Path, encode: Encode) -> None:
     vocabulary = Vocabulary(tiny / "ours.model")
-    for text in ("The capital of Norway is Oslo.", "Cat is spelled C. A. T.", LONG):
+    for text in ("The capital of Norway is Oslo.", "Cat is spelled C. A. T.", "Qatar, Xavier, Zwolle!", LONG):
         monologue = InnerMonologue(vocabulary)
         ids = [piece for word in text.split() for piece in encode(word)]
-        assert not {PAD, END_OF_PAD} & set(ids) and max(ids) < 500
+        assert not {PAD, END_OF_PAD} & set(ids) and max(ids) < CARD
         assert "".join(monologue.push(piece) for piece in ids).strip() == text
 
 
 def test_the_tokenizer_is_the_same_every_time(tiny: Path, tmp_path: Path) -> None:
-    again = train_tokenizer(sentences(), tmp_path / "again.model")
+    again = train_tokenizer(agent_texts(), tmp_path / "again.model")
     assert again.read_bytes() == (tiny / "ours.model").read_bytes()
     with pytest.raises(ValueError, match="9000 pieces"):
         train_tokenizer(["too little"], tmp_path / "no.model", card=9000)
 
 
 # --- one dialogue -----------------------------------------------------------------------------------------------------
+
+
+def test_the_index_says_where_the_agent_is_late(splicer: Splicer) -> None:
+    """From 160 ms after the question to the tick before the reply, and from three ticks of interruption on."""
+    asked, reply = ASKED.lines
+    slow = dialogue(asked, dataclasses.replace(reply, gap_ms=900))
+    question, answer = place(slow)
+    ((begin, end),) = splicer.tokens(slow).info["late"]
+    assert end == own_tick(answer.begin) - 1
+    assert question.end + 0.16 * SAMPLE_RATE <= (begin + 2) * FRAME_SAMPLES < question.end + 0.24 * SAMPLE_RATE
+    assert splicer.tokens(ASKED).info["late"] == []
+    told, stops = INTERRUPTED.lines
+    slow = dialogue(told, dataclasses.replace(stops, stop_ticks=8))
+    ((begin, end),) = splicer.tokens(slow).info["late"]
+    cut = [own_tick(place(d)[0].end) for d in (INTERRUPTED, slow)]
+    assert cut[1] - cut[0] == end - begin == 5 and end == cut[1] - 1
+    assert splicer.tokens(INTERRUPTED).info["late"] == []
 
 
 def test_the_agent_answers_on_its_own_ticks(splicer: Splicer, encode: Encode, ear: Ear) -> None:

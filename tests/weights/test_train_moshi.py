@@ -20,7 +20,7 @@ from tests.engine.tiny import LM, MIMI, write_tiny
 from weights import run, train_moshi
 from weights.disturb import Disturb, disturbed
 from weights.lm import begin_with_codebooks, build, delayed, listen, speak
-from weights.shards import Batch, Format, NoTokens, TokenData, Tokens, Writer, write_format
+from weights.shards import Spans, Batch, Format, NoTokens, TokenData, Tokens, Writer, write_format
 from weights.train_moshi import MoshiTrainee, Settings, export, rate
 
 K, CARD = 4, LM["card"]
@@ -28,7 +28,7 @@ WORDS = ["", "?", "hello", "rain", "sun"]
 SMALL = Settings(batch=2, ticks=24, warm_up=2, decay_steps=20, held_out=2, threads=1)
 
 
-def dialogues(out: Path, count: int = 4, ticks: int = 40) -> Path:
+def dialogues(out: Path, count: int = 4, ticks: int = 40, late: Spans = ()) -> Path:
     """The user says a word (a code of his own), the agent answers with a piece of text and a code for that word."""
     write_format(out, Format(K, (0,) * K, "mimi", "tokenizer"), WORDS)
     writer = Writer(out / "train-0-0", 1 + 2 * K)
@@ -43,7 +43,7 @@ def dialogues(out: Path, count: int = 4, ticks: int = 40) -> Path:
             codes[at + 2 : at + 5, 1 : 1 + K] = 20 + word
             replies.append(at + 2)
             spoken.append((at - 1, at + 6))
-        writer.append(Tokens(codes, words, {"id": f"train {seed}", "replies": replies, "spoken": spoken}))
+        writer.append(Tokens(codes, words, {"id": f"train {seed}", "replies": replies, "spoken": spoken, "late": late}))
     return out
 
 
@@ -233,6 +233,23 @@ def test_segments_begin_where_nobody_speaks(tmp_path: Path) -> None:
     long = data.first(2, 60)
     assert (long.codes[:, 0, 40:] == -1).all() and (long.words[:, 40:] == -1).all()
     assert (long.codes[:, 1:, 40:] == 0).all()
+
+
+def test_nothing_is_learnt_from_ticks_in_which_the_agent_is_late(tmp_path: Path) -> None:
+    """Its own text and sound there are no targets; elsewhere, and as what came before, they count as ever."""
+    by, late = (TokenData([dialogues(tmp_path / name, late=spans)]) for name, spans in (("by", ()), ("late", [(6, 9)])))
+    marked = late.first(2, 20)
+    assert np.flatnonzero(marked.late[0]).tolist() == [6, 7, 8] and not by.first(2, 20).late.any()
+    other = dataclasses.replace(marked, codes=marked.codes.copy())
+    other.codes[:, : 1 + K, 6:8] = 9  # the delayed codebooks of tick 8 are predicted in tick 9
+    judged = trainee(tmp_path / "late", dataclasses.replace(SMALL, loud_share=1.0, silent_share=1.0))
+    losses = [
+        judged._losses(judged.lm, dataclasses.replace(batch, late=where), marked.codes, np.random.default_rng(0))
+        for where in (marked.late, np.zeros_like(marked.late))
+        for batch in (marked, other)
+    ]
+    hidden, same, seen, differs = (loss["total"].item() for loss in losses)
+    assert hidden == same and seen != differs
 
 
 def test_data_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
