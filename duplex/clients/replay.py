@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from duplex.clients.call import WIRES, Call, CallFailed, dial
-from duplex.clients.playout import Playout
+from duplex.clients.playout import Loudspeaker
 from duplex.clients.wav import load_wav
 from duplex.codec import Codec, open_codec
 from duplex.compat import TaskGroup
-from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, frames_of
+from duplex.frame import FRAME_MS, PLAYOUT_LAG, SAMPLE_RATE, Frame, frames_of
 from duplex.protocols.opus import OPUS_DELAY_SAMPLES
 from duplex.protocols.wire import Aside, Hushed, Sound
 from duplex.recording import RecordingWriter
@@ -49,7 +49,8 @@ async def replay(
     In real time frame t is heard when it is complete at the microphone, (t + 1) * 80 ms after the start, and sent then;
     otherwise it is sent as fast as the server takes it. `said_ms` is when the agent's frame t arrived. The wire
     "tokens" needs the agent's `codec`. Over others' protocols (realtime, live, gemini) sound comes as it is made: there
-    is only real time, and what is recorded is what a listener hears out of a play-out buffer that never waits.
+    is only real time, and what is recorded is what a listener hears, to the sample, out of a play-out buffer that never
+    waits: frame t is what sounds from tick t + PLAYOUT_LAG on, `said_ms` when it begins to.
     `on_text` gets the agent's words as they come. Raises CallFailed; what was recorded until then stays.
     """
     if wire == "tokens" and codec is None:
@@ -63,8 +64,7 @@ async def replay(
         with RecordingWriter(
             recording, {"agent": agent, **facts, "server": dict(call.facts), **(meta or {})}
         ) as writer:
-            player = Playout() if WIRES[wire].played else None
-            await _Replay(call, user, writer, coder, player, realtime, on_text).run()
+            await _Replay(call, user, writer, coder, WIRES[wire].played, realtime, on_text).run()
 
 
 class _Replay:
@@ -76,12 +76,13 @@ class _Replay:
         user: list[Frame],
         writer: RecordingWriter,
         coder: _Coder | None,
-        player: Playout | None,
+        played: bool,
         realtime: bool,
         on_text: Callable[[str], object],
     ) -> None:
         self._call, self._user, self._writer, self._coder = call, user, writer, coder
-        self._player, self._realtime, self._on_text = player, realtime, on_text
+        self._player = Loudspeaker(self._now_ms) if played else None
+        self._realtime, self._on_text = realtime, on_text
         self._began_s = time.monotonic()
         self._heard: list[tuple[Frame, float]] = []  # (frame, ms) of every tick that was sent
         self._arrived: asyncio.Queue[tuple[Frame | Aside, float] | None] = asyncio.Queue()
@@ -121,8 +122,17 @@ class _Replay:
             self._heard.append((heard, said_at_ms))
             if not await self._call.say(heard):
                 return
-            if self._player:
-                self._arrived.put_nowait((Frame(heard.t, self._player.pull(FRAME_SAMPLES)), self._now_ms()))
+            self._sounded(heard.t)
+        if self._player:
+            await asyncio.sleep(max(0.0, (len(self._user) + PLAYOUT_LAG) * FRAME_MS - self._now_ms()) / 1000)
+            self._sounded(len(self._user))
+
+    def _sounded(self, t: int) -> None:
+        """Tick t is over: what was heard in it was said PLAYOUT_LAG ticks before."""
+        if self._player:
+            pcm = self._player.take(float((t + 1) * FRAME_MS))
+            if t >= PLAYOUT_LAG:  # a Recording has no place for what sounds before
+                self._arrived.put_nowait((Frame(t - PLAYOUT_LAG, pcm), float(t * FRAME_MS)))
 
     async def _listen(self) -> None:
         ticks = 0
@@ -138,7 +148,7 @@ class _Replay:
             if ticks > len(self._heard):
                 raise CallFailed(f"the server answered tick {ticks - 1} before it was asked")
 
-    async def _overhear(self, player: Playout) -> None:
+    async def _overhear(self, player: Loudspeaker) -> None:
         """Until the server hangs up: sound is played, and whatever else it says goes with the tick of its arrival."""
         while True:
             item = await self._call.hear()

@@ -13,7 +13,6 @@ import numpy as np
 
 _DOWN_DB = 65.0
 _PASS, _STOP = 0.425, 0.5  # of the lower rate
-_BLOCK = 2_048  # outputs at a time: a whole file at once must not fill the memory
 
 
 class Resampler:
@@ -37,15 +36,21 @@ class Resampler:
         if self._up == self._down:
             return pcm.astype(np.float32)
         known = np.concatenate([self._past, pcm.astype(np.float32, copy=False)])
-        at = np.arange(self._phase, len(pcm) * self._up, self._down)
-        self._phase += len(at) * self._down - len(pcm) * self._up
+        begin, count = self._phase, len(range(self._phase, len(pcm) * self._up, self._down))
+        self._phase += count * self._down - len(pcm) * self._up
         self._past = known[len(pcm) :].copy()
-        blocks = [self._filtered(known, at[i : i + _BLOCK]) for i in range(0, len(at), _BLOCK)]
-        return np.concatenate([np.zeros(0, np.float32), *blocks])
+        return self._filtered(known, begin, count) if count else np.zeros(0, np.float32)
 
-    def _filtered(self, known: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def _filtered(self, known: np.ndarray, begin: int, count: int) -> np.ndarray:
+        """Every `up`-th output takes the same taps, so they are made together, whatever the number of them."""
+        out = np.empty(count, np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(known, self._bank.shape[1])
-        return (windows[at // self._up] * self._bank[at % self._up]).sum(axis=1)
+        for first in range(min(self._up, count)):
+            at, phase = divmod(begin + first * self._down, self._up)
+            part = out[first :: self._up]
+            # not `@`: what BLAS adds up first depends on how many there are, and the cuts must not be heard
+            np.einsum("nk,k->n", windows[at :: self._down][: len(part)], self._bank[phase], out=part)
+        return out
 
 
 @lru_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -139,9 +140,10 @@ def test_the_agent_answers_on_a_frame_at_a_human_gap_and_sometimes_late_in_train
     assert (gaps_s <= 0.32).mean() == pytest.approx(on_time, abs=0.1)
 
 
-def interrupted(**more: int) -> tuple[Placed, Placed]:
-    asks = Line("user", "interruption", "What is your name?", "interrupt", after=0, word=9, stops=0, **more)
-    reply, user = place(dialogue(Line("agent", "reply", LONG, "interrupt", gap_ms=500), asks))
+def interrupted(stop_ticks: int = 3) -> tuple[Placed, Placed]:
+    asks = Line("user", "interruption", "What is your name?", "interrupt", after=0, word=9, stops=0)
+    stopped = replace(asks, stop_ticks=stop_ticks)
+    reply, user = place(dialogue(Line("agent", "reply", LONG, "interrupt", gap_ms=500), stopped))
     return reply, user
 
 

@@ -20,7 +20,7 @@ from tests.engine.tiny import LM, MIMI, write_tiny
 from weights import run, train_moshi
 from weights.disturb import Disturb, disturbed
 from weights.lm import begin_with_codebooks, build, delayed, listen, speak
-from weights.shards import Spans, Batch, Format, NoTokens, TokenData, Tokens, Writer, write_format
+from weights.shards import Batch, Format, NoTokens, Spans, TokenData, Tokens, Writer, write_format
 from weights.train_moshi import MoshiTrainee, Settings, export, rate
 
 K, CARD = 4, LM["card"]
