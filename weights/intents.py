@@ -86,6 +86,13 @@ def intents() -> dict[str, Intent]:
     return {intent.name: replace(intent, more=more.get(intent.name, ())) for intent in every}
 
 
+@cache
+def slot_words() -> tuple[str, ...]:
+    """The words that tell one slot from another: names, numbers, colours. In a fixed order."""
+    said = (part.split() for intent in intents().values() for slot in intent.slots for part in slot)
+    return tuple(dict.fromkeys(word for words in said for word in words if word.isalpha() and len(word) > 1))
+
+
 def _lines(file: str) -> list[str]:
     """Those of a table beside this module that are neither empty nor a comment."""
     lines = Path(__file__).with_name(file).read_text(encoding="utf-8").splitlines()

@@ -6,13 +6,14 @@ the agent should do about it follows from the scene, and is written into the lin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any, Literal
 
 from weights.air import Channel
-from weights.intents import Intent, Split, intents
+from weights.intents import Intent, Split, intents, slot_words
 from weights.sayings import anything, section
 from weights.voices import DEFAULT, WHISPERED, Voice, voices
 
@@ -194,12 +195,15 @@ class _Draft:
     def question(
         self, wanted: Callable[[Intent], bool] = lambda _: True, words: int = 1
     ) -> tuple[Intent, tuple[str, str], str]:
-        """An intent, a slot, and how the user asks, in a wording of at least so many `words`."""
+        """An intent, a slot, and how the user asks, in a wording of at least so many `words`. In training an intent of
+        many slots comes more often, since each of them has to be learnt."""
 
         def wordings(intent: Intent) -> list[str]:
             return [w for w in intent.wordings_of(self.split) if len(w.split()) >= words]
 
-        intent = self.rng.choice([intent for intent in intents().values() if wanted(intent) and wordings(intent)])
+        able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
+        shares = [math.sqrt(len(intent.slots)) for intent in able]
+        intent = self.rng.choice(able) if self.split == "test" else self.rng.choices(able, shares)[0]
         slot = self.rng.choice(intent.slots)
         return intent, slot, intent.asked(self.rng.choice(wordings(intent)), slot)
 
@@ -218,7 +222,7 @@ def _after_opening(opening: str, text: str) -> str:
 def _answer(d: _Draft) -> None:
     intent, slot, text = d.question()
     if d.split == "train" and d.rng.random() < REPEAT_SHARE:
-        intent, saying = intents()["repeat"], anything(d.rng)
+        intent, saying = intents()["repeat"], anything(d.rng, slot_words())
         slot, text = (saying, saying), intent.asked(d.rng.choice(intent.wordings_of("train")), (saying, saying))
     text = _after_opening(d.pick(OPENINGS, "openings"), text)
     d.add("user", "question", text, intent=intent.name, expect=slot[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -30,8 +30,10 @@ def section(name: str) -> tuple[str, ...]:
     return sections()[name]
 
 
-def anything(rng: Random) -> str:
-    """What somebody may be told to repeat: a sentence, or words in no order, which nobody can guess."""
+def anything(rng: Random, known: Sequence[str]) -> str:
+    """What somebody may be told to repeat: a sentence, or words in no order, which nobody can guess, half of them of
+    `known`."""
     if rng.random() >= _SALAD_SHARE:
         return rng.choice(section("sayings")).rstrip(".?!")
-    return " ".join(rng.sample(section("words"), rng.randint(*_SALAD_WORDS)))
+    count = rng.randint(*_SALAD_WORDS)
+    return " ".join(rng.choice(known if rng.random() < 0.5 else section("words")) for _ in range(count))

@@ -17,6 +17,7 @@ from duplex.agents.cascade.listening import Listening
 from duplex.agents.cascade.memory import Memory
 from duplex.agents.cascade.mouth import Mouth, Phrase
 from duplex.agents.cascade.reply import Reply
+from duplex.agents.cascade.stopping import Stopping
 from duplex.agents.cascade.vad import Score
 from duplex.events import (
     Answered,
@@ -85,7 +86,7 @@ class CascadeSession:
         self._notes: list[Note] = []
         self._guess: Reply | None = None  # begun while the user may still go on
         self._reply: Reply | None = None  # the one that is being given, or waits for a Respond
-        self._stopping: list[Reply] = []  # cancelled, but perhaps still at work
+        self._stopping = Stopping()
         self._events: list[Event] = []
         self._calls = itertools.count(1)
         self._open = True
@@ -94,7 +95,7 @@ class CascadeSession:
         self._ticks.check(heard)
         assert heard.pcm is not None
         self._t, self._events = heard.t, []
-        await self._settle()
+        self._events += await self._stopping.settled(self._t)
         for edge in await in_thread(self._hearing, self._listening.hear, heard.pcm):
             await self._turn(edge)
         await self._speculate()
@@ -119,8 +120,8 @@ class CascadeSession:
         self._open = False
         for reply in (self._reply, self._guess):
             if reply:
-                self._stop(reply, "unused")
-        await asyncio.gather(*(reply.due.close() for reply in self._stopping))
+                self._stopping.add(reply, "unused")
+        await self._stopping.close()
         self._leave()
 
     # --- the user's turn --------------------------------------------------------------------------------------------
@@ -253,7 +254,7 @@ class CascadeSession:
             if reply.heard and why == "interrupted":
                 self._events.append(Interrupted(reply.heard.strip()))
             reply.silenced_samples = silenced_samples
-            self._stop(reply, "interrupted")
+            self._stopping.add(reply, "interrupted")
             self._over(reply, why)
 
     def _over(self, reply: Reply, why: str) -> None:
@@ -270,24 +271,8 @@ class CascadeSession:
     async def _drop_guess(self) -> None:
         if guess := self._guess:
             await guess.due.pace(self._t)
-            self._stop(guess, "unused")
+            self._stopping.add(guess, "unused")
             self._guess = None
-
-    def _stop(self, reply: Reply, why: str) -> None:
-        """Its work must have been paced up to this tick: what it has made by now belongs to its account."""
-        reply.why = why
-        reply.due.cancel()
-        self._stopping.append(reply)
-
-    async def _settle(self) -> None:
-        """Cancelled work that has not stopped yet is still work in flight. What stops in a tick is told in the next."""
-        stopping, self._stopping = self._stopping, []
-        for reply in stopping:
-            await reply.due.pace(self._t)
-            if reply.due.finished:
-                self._events += [*reply.made(), *reply.wasted()]
-            else:
-                self._stopping.append(reply)
 
     async def _release(self) -> None:
         """Take what the answer has ready in this tick."""
@@ -304,7 +289,7 @@ class CascadeSession:
                 self._over(reply, "failed" if reply.why == "failed" else "completed")
         elif waited_ms >= self._config.patience_ms and (reply.begun or not reply.understood):
             self._events.append(Failed(reply.answer.stage, f"nothing for {waited_ms / 1000:g} s"))
-            self._stop(reply, "failed")
+            self._stopping.add(reply, "failed")
             self._over(reply, "failed")
 
     def _apply(self, reply: Reply, ready: Ready[Step]) -> None:
