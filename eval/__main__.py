@@ -174,6 +174,16 @@ def _compare(args: argparse.Namespace) -> None:
     print(f"\n{args.out / 'report.html'}", file=sys.stderr)
 
 
+def _protocols(args: argparse.Namespace) -> int:
+    from eval.protocols import protocols
+    from eval.protocols_table import report
+
+    result = protocols(args.dirs, args.out, args.made)
+    print(report(result))
+    _print_refused("not judged", [f"{one['recording']}: {one['why']}" for one in result["broken"]])
+    return 1 if result["broken"] else 0
+
+
 def _view(args: argparse.Namespace) -> None:
     from eval.report import compare
 
@@ -258,6 +268,7 @@ VERBS = {
     "run": _run,
     "score": _score,
     "compare": _compare,
+    "protocols": _protocols,
     "view": _view,
     "demo": _demo,
     "calibrate": _calibrate,

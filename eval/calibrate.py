@@ -26,6 +26,7 @@ from eval.play import Player, in_process, over_wire
 from eval.process import free_port, running, serve_command
 from eval.scenario import Facts, Scenario
 from eval.suites.smoke import QUESTIONS, VOICES, spoken
+from eval.suites.tones import burst
 
 LIMIT_MS = 5.0
 DELAYS_MS = (0.0, 40.0, 60.0, 80.0, 240.0)
@@ -35,7 +36,6 @@ HERE, LOSSY = "in process", ("wire chat",)
 WIRES = ("pcm", "chat")  # the codes of the wire "tokens" are a model's, which these agents are not
 BURSTS = 60
 LAG_MS = PLAYOUT_LAG * FRAME_SAMPLES * 1000 / SAMPLE_RATE
-_LEVEL = 0.3
 
 HEAD = ("where", "what", "known ms", "found ms", "residual ms", "")
 NOTE = f"On the stream clock, which counts one frame of {LAG_MS:.0f} ms; a residual of more than {LIMIT_MS:g} ms fails."
@@ -156,12 +156,7 @@ def speech_clips() -> list[np.ndarray]:
 def bursts(count: int = BURSTS) -> list[np.ndarray]:
     """Sounds with sharp edges and lengths of no round number."""
     rng = np.random.default_rng(1)
-    return [_burst(int(rng.integers(SAMPLE_RATE // 4, SAMPLE_RATE))) for _ in range(count)]
-
-
-def _burst(samples: int) -> np.ndarray:
-    """A square wave of 250 Hz: loud from its first sample to its last."""
-    return np.where(np.arange(samples) // 48 % 2, -_LEVEL, _LEVEL).astype(np.float32)
+    return [burst(int(rng.integers(SAMPLE_RATE // 4, SAMPLE_RATE))) for _ in range(count)]
 
 
 # --- from end to end --------------------------------------------------------------------------------------------------
@@ -171,7 +166,7 @@ def scenario(name: str, spoken: Sequence[Span], seconds: float) -> Scenario:
     """A user who sounds in the given spans."""
     pcm = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     for span in spoken:
-        pcm[span.begin : span.end] = _burst(span.end - span.begin)
+        pcm[span.begin : span.end] = burst(span.end - span.begin)
     facts = Facts(spoken[0].begin, spoken[-1].end, len(pcm), text="a tone", voice="tone", seed=0)
     return Scenario(name, pcm, facts)
 

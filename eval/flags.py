@@ -61,6 +61,12 @@ def _compare(compare: Flags) -> None:
     compare.add_argument("--reference", type=Path, metavar="DIR", help=reference)
 
 
+def _protocols(protocols: Flags) -> None:
+    runs = "recordings made in real time, of the same agents and suites over different wires, pcm among them"
+    protocols.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help=runs)
+    protocols.add_argument("--out", type=Path, required=True)
+
+
 def _view(view: Flags) -> None:
     view.add_argument("dir", type=Path, help="a comparison, or a scored folder")
     view.add_argument("--print", action="store_true", help="only say where the page is")
@@ -104,6 +110,7 @@ VERBS: Mapping[str, tuple[str, Callable[[Flags], None]]] = {
     "run": ("play a suite against an agent and keep the recordings", _run),
     "score": ("judge the recordings in a folder: scores.json and tables", _score),
     "compare": ("scored folders side by side: comparison.json, report.html, Markdown, CSV", _compare),
+    "protocols": ("what each protocol costs, on the client's wall clock: protocols.json, Markdown", _protocols),
     "view": ("open the page of a comparison, or of one scored folder", _view),
     "demo": ("native and cascade through our server, from end to end", _demo),
     "calibrate": ("known delays and stops, and whether the judge finds them", _calibrate),

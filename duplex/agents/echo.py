@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from duplex.config import from_dict
 from duplex.engine.seats import Seats
-from duplex.events import Interrupted
-from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame
+from duplex.events import Answered, Answering, Interrupted, SpeechStarted, SpeechStopped
+from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Event, Frame
 from duplex.notes import Note
 from duplex.session import Agent, Capabilities, Session, SessionConfig, Ticks, cannot, refuse
-from duplex.turns import ENERGY_GATE, TurnDetector, levels_db
+from duplex.turns import ENERGY_GATE, Edge, TurnDetector, levels_db
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ class ScriptedConfig:
                 raise ValueError(f"{name} must be at least {floor:g}: only then is the turn's edge known")
 
 
+_OF_TURNS = (SpeechStarted, SpeechStopped, Answering, Answered)
+
+
 class FakeAgent:
     """Opens sessions of `kind`, one per seat."""
 
@@ -58,17 +61,17 @@ class FakeAgent:
 
     async def open(self, config: SessionConfig) -> Session:
         refuse(config, self.capabilities)
-        return self._kind(self._config, self.capabilities, self._seats)
+        return self._kind(self._config, self.capabilities, self._seats, tells=config.turns is not None)
 
     async def close(self) -> None:
         """Nothing to free."""
 
 
 class FakeSession:
-    """What both fakes share: the tick check, notes, the seat."""
+    """What both fakes share: the tick check, notes, the seat, and whether turns are told."""
 
-    def __init__(self, config: Any, can: Capabilities, seats: Seats) -> None:
-        self._ticks, self._can, self._seats = Ticks("pcm"), can, seats
+    def __init__(self, config: Any, can: Capabilities, seats: Seats, tells: bool) -> None:
+        self._ticks, self._can, self._seats, self._tells = Ticks("pcm"), can, seats, tells
         self._seat: int | None = seats.take()
         self.prepare(config)
 
@@ -80,7 +83,9 @@ class FakeSession:
 
     async def step(self, heard: Frame) -> Frame:
         self._ticks.check(heard)
-        return self.answer(heard)
+        said = self.answer(heard)
+        told = said.events if self._tells else tuple(e for e in said.events if not isinstance(e, _OF_TURNS))
+        return replace(said, events=told)
 
     async def tell(self, note: Note) -> None:
         raise cannot(note, self._can)
@@ -92,7 +97,7 @@ class FakeSession:
 
 
 class EchoSession(FakeSession):
-    """A delay line."""
+    """A delay line. It has no turns to tell, so protocols that are made of answers carry nothing of it."""
 
     def prepare(self, config: EchoConfig) -> None:
         self._line = np.zeros(round(config.delay_ms * SAMPLE_RATE / 1000), np.float32)
@@ -104,40 +109,53 @@ class EchoSession(FakeSession):
         return Frame(heard.t, line[:FRAME_SAMPLES].copy())
 
 
+@dataclass(slots=True)
+class _Tone:
+    """A reply, [begin, end) in samples."""
+
+    begin: int
+    end: int
+    cut: bool = False
+
+
 class ScriptedSession(FakeSession):
     """Speaks a 220 Hz tone after each user turn and stops when the user begins again."""
 
     def prepare(self, config: ScriptedConfig) -> None:
         self._config = config
-        self._detector = TurnDetector(ENERGY_GATE)
-        self._speak: deque[tuple[int, int]] = deque()  # [begin, end) of replies still to be voiced, in samples
+        self._ear = TurnDetector(ENERGY_GATE)
+        self._speak: deque[_Tone] = deque()  # still to be voiced
 
     def answer(self, heard: Frame) -> Frame:
         assert heard.pcm is not None
-        events = []
         now = heard.t * FRAME_SAMPLES
-        for level in levels_db(heard.pcm):
-            edge = self._detector.push(level)
-            if edge and edge.kind == "ended":
-                begin = edge.sample + _samples(self._config.respond_after_ms)
-                self._speak.append((begin, begin + _samples(self._config.reply_ms)))
-            elif edge and self._speak:
-                self._cut(edge.sample + _samples(self._config.stop_after_ms))
-                events.append(Interrupted(self._config.text))
-        starts = any(now <= begin < now + FRAME_SAMPLES for begin, _ in self._speak)
+        edges = [edge for level in levels_db(heard.pcm) if (edge := self._ear.push(level))]
+        events = [event for edge in edges for event in self._obey(edge)]
+        begins = any(now <= tone.begin < now + FRAME_SAMPLES for tone in self._speak)
         pcm = self._voice(now)
-        return Frame(heard.t, pcm, text=self._config.text if starts else "", events=tuple(events))
+        events += [Answering()] if begins else []
+        while self._speak and self._speak[0].end <= now:
+            events.append(Answered("interrupted" if self._speak.popleft().cut else "completed"))
+        return Frame(heard.t, pcm, text=self._config.text if begins else "", events=tuple(events))
 
-    def _cut(self, at: int) -> None:
-        self._speak = deque((begin, min(end, at)) for begin, end in self._speak if begin < at)
+    def _obey(self, edge: Edge) -> list[Event]:
+        if edge.kind == "ended":
+            begin = edge.sample + _samples(self._config.respond_after_ms)
+            self._speak.append(_Tone(begin, begin + _samples(self._config.reply_ms)))
+            return [SpeechStopped(edge.sample)]
+        told: list[Event] = [Interrupted(self._config.text)] if self._speak else []
+        at = edge.sample + _samples(self._config.stop_after_ms)
+        self._speak = deque(tone for tone in self._speak if tone.begin < at)
+        for tone in self._speak:
+            tone.cut |= at < tone.end
+            tone.end = min(tone.end, at)
+        return [SpeechStarted(edge.sample), *told]
 
     def _voice(self, now: int) -> np.ndarray:
         clock = np.arange(now, now + FRAME_SAMPLES)
         on = np.zeros(FRAME_SAMPLES, bool)
-        for begin, end in self._speak:
-            on |= (clock >= begin) & (clock < end)
-        while self._speak and self._speak[0][1] <= now:
-            self._speak.popleft()
+        for tone in self._speak:
+            on |= (clock >= tone.begin) & (clock < tone.end)
         return np.where(on, 0.3 * np.sin(2 * np.pi * 220 * clock / SAMPLE_RATE), 0).astype(np.float32)
 
 

@@ -10,13 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from duplex.frame import SAMPLE_RATE, Frame, Framer
+from duplex.frame import Frame, Framer
 from duplex.notes import Note
+from duplex.protocols.sound import MAX_MESSAGE_S
 from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused
 from duplex.session import Capabilities
 
 HANDSHAKE, AUDIO, TEXT, ERROR = 0, 1, 2, 5  # 3 control, 4 metadata, 6 ping: accepted and ignored
-MESSAGE_LIMIT_SAMPLES = 60 * SAMPLE_RATE
 
 
 class Codec(Protocol):
@@ -24,14 +24,14 @@ class Codec(Protocol):
 
     def encode(self, pcm: np.ndarray) -> bytes: ...
 
-    def decode(self, ogg: bytes, limit_samples: int) -> np.ndarray: ...
+    def decode(self, ogg: bytes, limit_s: float) -> np.ndarray: ...
 
 
 class MoshiWire:
     """The serving side."""
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+    def __init__(self, codec: Codec, max_message_s: float = MAX_MESSAGE_S) -> None:
+        self._codec, self._max_message_s = codec, max_message_s
         self._framer = Framer()
 
     def hello(self, can: Capabilities) -> list[Message]:
@@ -39,13 +39,10 @@ class MoshiWire:
 
     def receive(self, message: Message) -> list[Item]:
         kind, payload = _split(message)
-        return list(self._framer.push(_decode(self._codec, payload))) if kind == AUDIO else []
+        return list(self._framer.push(_decode(self._codec, payload, self._max_message_s))) if kind == AUDIO else []
 
     def send(self, said: Frame) -> list[Message]:
         return _audio(self._codec, said) + ([bytes([TEXT]) + said.text.encode()] if said.text else [])
-
-    def lull(self) -> Frame:
-        return self._framer.lull()
 
     @staticmethod
     def declined(note: Note, reason: str) -> list[Message]:
@@ -74,7 +71,7 @@ class MoshiCaller:
         if kind == HANDSHAKE:
             return [Ready()]
         if kind == AUDIO:
-            return list(self._framer.push(_decode(self._codec, payload)))
+            return list(self._framer.push(_decode(self._codec, payload, MAX_MESSAGE_S)))
         if kind == TEXT:
             return [Aside(max(0, self._framer.t - 1), _utf8(payload))]
         return [Refused(_utf8(payload))] if kind == ERROR else []
@@ -93,9 +90,9 @@ def _audio(codec: Codec, frame: Frame) -> list[Message]:
     return [bytes([AUDIO]) + ogg] if ogg else []
 
 
-def _decode(codec: Codec, ogg: bytes) -> np.ndarray:
+def _decode(codec: Codec, ogg: bytes, limit_s: float) -> np.ndarray:
     try:
-        return codec.decode(ogg, MESSAGE_LIMIT_SAMPLES)
+        return codec.decode(ogg, limit_s)
     except ValueError as error:
         raise BadMessage(f"kind 1 must be Ogg/Opus, 24 kHz mono: {error}") from None
 

@@ -11,6 +11,7 @@ import numpy as np
 import sphn
 
 from duplex.frame import SAMPLE_RATE
+from duplex.protocols.wire import TooMuchSound
 
 OPUS_DELAY_SAMPLES = 156  # per direction, measured against sphn 0.2.1
 _SLICE_BYTES = 512  # an Ogg page of empty packets expands 5,000-fold: decode little by little, so the caller can stop
@@ -27,12 +28,12 @@ class Opus:
         """float32 [1920] -> the Ogg pages that are now complete."""
         return self._writer.append_pcm(pcm)
 
-    def decode(self, ogg: bytes, limit_samples: int) -> np.ndarray:
-        """Part of an Ogg stream, cut anywhere -> float32 [n]. Raises ValueError when it is not Ogg/Opus or too long."""
+    def decode(self, ogg: bytes, limit_s: float) -> np.ndarray:
+        """Part of an Ogg stream, cut anywhere -> float32 [n]. Raises ValueError: no Ogg/Opus; TooMuchSound."""
         parts, total = [np.zeros(0, np.float32)], 0
         for i in range(0, len(ogg), _SLICE_BYTES):
             parts.append(self._reader.append_bytes(ogg[i : i + _SLICE_BYTES]))
             total += len(parts[-1])
-            if total > limit_samples:
-                raise ValueError(f"more than {limit_samples / SAMPLE_RATE:.0f} s of audio in one message")
+            if total > limit_s * SAMPLE_RATE:
+                raise TooMuchSound(limit_s)
         return np.concatenate(parts)

@@ -10,8 +10,20 @@ import numpy as np
 
 from duplex.frame import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
 from duplex.notes import Note
-from duplex.protocols.sound import decode_s16, encode_s16
-from duplex.protocols.wire import Aside, BadMessage, Item, Message, Ready, Refused, as_json, asides, note_from, told
+from duplex.protocols.sound import MAX_MESSAGE_S, decode_s16, encode_s16
+from duplex.protocols.wire import (
+    Aside,
+    BadMessage,
+    Item,
+    Message,
+    Ready,
+    Refused,
+    TooMuchSound,
+    as_json,
+    asides,
+    note_from,
+    told,
+)
 from duplex.session import Capabilities
 
 VERSION = 1
@@ -21,16 +33,18 @@ FORMATS = {"s16": np.dtype("<i2"), "f32": np.dtype("<f4")}
 class Samples:
     """One byte stream of samples, in any chunking, to frames; and frames to bytes."""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: str, max_message_s: float = MAX_MESSAGE_S) -> None:
         """`form` is one of FORMATS. Raises BadMessage."""
         if form not in FORMATS:
             raise BadMessage(f"format must be {' or '.join(FORMATS)}, got {form!r}")
-        self._kind = FORMATS[form]
+        self._kind, self._max_message_s = FORMATS[form], max_message_s
         self._rest = b""
         self._framer = Framer()
 
     def push(self, data: bytes) -> list[Frame]:
-        """Any number of bytes -> the frames that are now complete. Raises BadMessage on NaN or infinity."""
+        """One message's bytes -> the frames that are now complete. Raises BadMessage: too much, NaN or infinity."""
+        if len(data) > self._max_message_s * SAMPLE_RATE * self._kind.itemsize:
+            raise TooMuchSound(self._max_message_s)
         data = self._rest + data
         whole = len(data) // self._kind.itemsize * self._kind.itemsize
         self._rest = data[whole:]
@@ -40,10 +54,6 @@ class Samples:
         if not np.isfinite(pcm).all():
             raise BadMessage("samples must be finite numbers; got NaN or infinity")
         return self._framer.push(pcm)
-
-    def lull(self) -> Frame:
-        """The next frame, as far as it came, the rest of it silent."""
-        return self._framer.lull()
 
     def pack(self, frame: Frame) -> bytes:
         """One frame's samples; int16 is clipped at full scale. Raises ValueError when the frame holds no pcm."""
@@ -57,9 +67,9 @@ class Samples:
 class PcmWire:
     """The serving side."""
 
-    def __init__(self, form: str = "s16") -> None:
+    def __init__(self, form: str = "s16", max_message_s: float = MAX_MESSAGE_S) -> None:
         """Raises BadMessage for an unknown format."""
-        self._form, self._samples = form, Samples(form)
+        self._form, self._samples = form, Samples(form, max_message_s)
 
     def hello(self, can: Capabilities) -> list[Message]:
         facts = {"sample_rate": SAMPLE_RATE, "frame_samples": FRAME_SAMPLES, "frame_ms": FRAME_MS, "format": self._form}
@@ -67,9 +77,6 @@ class PcmWire:
 
     def receive(self, message: Message) -> list[Item]:
         return [note_from(message)] if isinstance(message, str) else list(self._samples.push(message))
-
-    def lull(self) -> Frame:
-        return self._samples.lull()
 
     def send(self, said: Frame) -> list[Message]:
         return [*asides(said), self._samples.pack(said)]

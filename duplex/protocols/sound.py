@@ -10,6 +10,17 @@ import numpy as np
 from duplex.frame import SAMPLE_RATE
 from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from duplex.protocols.resample import Resampler
+from duplex.protocols.wire import TooMuchSound
+
+MAX_MESSAGE_S = 60.0  # of sound in one message, unless a server says otherwise
+
+
+_AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0
+
+
+def audible(pcm: np.ndarray) -> bool:
+    """Whether float32 [n], n > 0, is more than silence: its peak is above -60 dBFS."""
+    return bool(np.abs(pcm).max() > _AUDIBLE)
 
 
 def decode_s16(data: bytes) -> np.ndarray:
@@ -45,13 +56,15 @@ PCMA = Form("audio/pcma", 8_000, 1, decode_alaw, encode_alaw)
 class Decoder:
     """A stream of bytes in one form, cut anywhere, to samples at 24 kHz."""
 
-    def __init__(self, form: Form) -> None:
-        self.form = form
+    def __init__(self, form: Form, max_message_s: float = MAX_MESSAGE_S) -> None:
+        self.form, self._max_message_s = form, max_message_s
         self._resampler = Resampler(form.rate_hz, SAMPLE_RATE)
         self._rest = b""
 
     def push(self, data: bytes, muted: bool = False) -> np.ndarray:
-        """Any number of bytes -> float32 [n]; the time of muted sound passes in silence."""
+        """One message's bytes -> float32 [n]; the time of muted sound passes in silence. Raises TooMuchSound."""
+        if len(data) > self._max_message_s * self.form.rate_hz * self.form.width:
+            raise TooMuchSound(self._max_message_s)
         data = self._rest + data
         whole = len(data) // self.form.width * self.form.width
         self._rest = data[whole:]

@@ -100,9 +100,6 @@ class TokensWire:
     def receive(self, message: Message) -> list[Item]:
         return [note_from(message) if isinstance(message, str) else _opened(self._ticker).read(message)]
 
-    def lull(self) -> Frame:
-        raise NotImplementedError("codes cannot be made up: this wire's client is the clock")
-
     def send(self, said: Frame) -> list[Message]:
         return [*asides(said), _opened(self._ticker).write(said)]
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from duplex import events
 from duplex.frame import Event, Frame
 from duplex.notes import Instruct, Note, Say, TypedText
+from duplex.protocols.json_object import json_object
 from duplex.session import Capabilities, SessionConfig
 
 Message = bytes | str
@@ -23,6 +24,13 @@ Message = bytes | str
 
 class BadMessage(Exception):
     """The other side sent what the protocol does not allow; the text says what, and what is allowed."""
+
+
+class TooMuchSound(BadMessage):
+    """One message holds so much that the event loop would stand still while it is decoded."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"a message may hold {limit_s:g} s of sound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +70,6 @@ class Wire(Protocol):
         """One message -> what it completes; the frames' ticks count from 0. Raises BadMessage, nothing else."""
         ...
 
-    def lull(self) -> Frame:
-        """The next frame, where the client has sent no sound for it; called only where a route is `steady`."""
-        ...
-
     def declined(self, note: Note, reason: str) -> list[Message]:
         """The agent cannot honour `note`; the session goes on."""
         ...
@@ -77,6 +81,15 @@ class Wire(Protocol):
     @staticmethod
     def refuse(reason: str) -> list[Message]:
         """An error, told in this protocol's own way; also valid before hello."""
+        ...
+
+
+@runtime_checkable
+class Steady(Wire, Protocol):
+    """A wire whose client may leave out its sound: the server keeps the time. Any other client's sound is the clock."""
+
+    def lull(self) -> Frame:
+        """The next frame, where the client has sent no sound for it."""
         ...
 
 
@@ -161,8 +174,8 @@ def note_from(message: str) -> Note | Bye:
         raise BadMessage(f"no message type {kind!r}; known: {', '.join(_NOTES)}, close")
     note, key = _NOTES[kind]
     text = values.get(key)
-    if not isinstance(text, str) or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise BadMessage(f"a {kind!r} message needs {key!r}, a string of whole characters")
+    if not isinstance(text, str):
+        raise BadMessage(f"a {kind!r} message needs {key!r}, a string")
     return note(text)
 
 
@@ -192,9 +205,9 @@ def _event(t: int, values: dict[str, Any]) -> list[Ready | Aside | Refused]:
 
 def _table(message: str) -> dict[str, Any]:
     try:
-        values = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise BadMessage(f"a text message must be JSON: {error}") from None
-    if not isinstance(values, dict) or not isinstance(values.get("type"), str):
+        values = json_object(message, "a text message")
+    except ValueError as error:
+        raise BadMessage(str(error)) from None
+    if not isinstance(values.get("type"), str):
         raise BadMessage("a text message must be a JSON object with a 'type', a string")
     return values

@@ -18,7 +18,7 @@ from duplex.server.conversation import BROKEN, FINE, GOING_AWAY, LEFT, POLICY, T
 from duplex.server.door import door
 from duplex.server.house import House
 from duplex.server.lobby import Guest, ask
-from duplex.server.pace import MicrophonePace, SteadyPace
+from duplex.server.pace import pace_of
 from duplex.server.routes import ROUTES, Route, addresses
 from duplex.server.twilio import VOICE, voice
 from duplex.server.websocket import WebSocket
@@ -90,7 +90,7 @@ async def _hosted(route: Route, request: web.Request, socket: WebSocket) -> End:
     if house.draining:
         return End(GOING_AWAY, "the server is shutting down")
     try:
-        wire = route.make(request.query)
+        wire = route.make(request.query, config.max_message_s)
         wish = route.wish(request.query) if route.wish else None
     except BadMessage as error:
         return End(POLICY, str(error))
@@ -107,9 +107,7 @@ async def _hosted(route: Route, request: web.Request, socket: WebSocket) -> End:
             return opened
         session, hello = opened
         log.info("conversation %d opened: %s on %s", number, name, request.path)
-        pace = (SteadyPace if route.steady else MicrophonePace)(
-            config.ahead_ms / 1000 if config.paced else math.inf, time.monotonic
-        )
+        pace = pace_of(wire, config.ahead_ms / 1000 if config.paced else math.inf, time.monotonic)
         first = [hello, *guest.rest]
         return await _held(Conversation(session, wire, socket, pace, config, time.monotonic, first), house, number)
 

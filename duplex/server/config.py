@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from duplex.protocols.sound import MAX_MESSAGE_S
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
@@ -22,7 +24,8 @@ class ServerConfig:
     paced: bool = True  # False: answer as fast as the agent goes
     ahead_ms: int = 240  # how far the answers may run ahead of real time
     max_backlog_ticks: int = 64  # frames held for a client that bursts; then its socket is not read
-    max_message_bytes: int = 16 << 20  # a quarter of an hour of sound in OpenAI's messages, or a picture
+    max_message_bytes: int = 16 << 20  # a picture; of sound max_message_s allows less
+    max_message_s: float = MAX_MESSAGE_S  # of sound in one message: each minute holds the others up for a tick
     idle_s: float = 30.0  # a client that completes no frame, or takes no message, for this long is let go
     silent_s: float = 900.0  # the same for a client that may leave out its sound, as others' protocols allow
     models: Mapping[str, str] = field(default_factory=dict)  # a model that clients ask for -> the agent that answers
@@ -39,7 +42,7 @@ class ServerConfig:
         for name in ("port", "tls_port"):
             if not 0 <= getattr(self, name) <= 65_535:
                 raise ValueError(f"{name} must be 0 to 65535, got {getattr(self, name)}")
-        for name in ("idle_s", "silent_s"):
+        for name in ("max_message_s", "idle_s", "silent_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, got {getattr(self, name)}")
         if not 1 <= self.max_message_bytes <= 16 << 20:

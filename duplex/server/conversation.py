@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from duplex.compat import TaskGroup
 from duplex.frame import Frame
 from duplex.notes import Note
-from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open, Reply, Wire
+from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open, Reply, Steady, TooMuchSound, Wire
 from duplex.server.config import ServerConfig
 from duplex.server.pace import Pace
 from duplex.session import Session, Unsupported
@@ -65,7 +65,7 @@ class Conversation:
     ) -> None:
         self.session, self._wire, self._socket, self._pace = session, wire, socket, pace
         self._config, self._now, self._first = config, now, first
-        self._idle_s = config.idle_s if pace.lull_s() is None else config.silent_s
+        self._idle_s = config.silent_s if isinstance(wire, Steady) else config.idle_s
         self._inbox: asyncio.Queue[Item | End] = asyncio.Queue(config.max_backlog_ticks)
         self._quiet_since = now()
         self._over = False  # before Python 3.12 wait_for swallows a cancellation that comes together with its result
@@ -129,11 +129,11 @@ class Conversation:
         try:
             return [*self._wire.receive(message)]
         except BadMessage as error:
-            return [End(BAD_DATA, str(error))]
+            return [End(TOO_BIG if isinstance(error, TooMuchSound) else BAD_DATA, str(error))]
 
     async def _step(self) -> End | None:
         while not self._over:
-            item = await self._due()
+            item = await self._pace.next(self._inbox)
             if self._over:
                 break
             if isinstance(item, End):
@@ -147,16 +147,6 @@ class Conversation:
             elif not isinstance(item, Open):  # a wire yields it once, before there is a conversation
                 await self._tell(item)
         return None
-
-    async def _due(self) -> Item | End:
-        """What the client sent, or, where it may leave out sound, a frame without any when it is time for one."""
-        try:
-            return await asyncio.wait_for(self._inbox.get(), self._pace.lull_s())
-        except asyncio.TimeoutError:
-            if not self._inbox.empty():  # it came in the same instant
-                return self._inbox.get_nowait()
-            self._pace.lulled()
-            return self._wire.lull()
 
     async def _answer(self, heard: Frame) -> None:
         await self._pace.until(heard.t)

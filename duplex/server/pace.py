@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
-
-import numpy as np
+from typing import Protocol, TypeVar
 
 from duplex.frame import FRAME_SECONDS, Frame
+from duplex.protocols.sound import audible
+from duplex.protocols.wire import Steady, Wire
+
+Came = TypeVar("Came")  # what a client may send
 
 _GRACE_S = 0.3  # how late a frame of a client that was sending may be: some send a quarter of a second at a time
-_AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0
 
 
 class Pace(Protocol):
@@ -25,12 +26,8 @@ class Pace(Protocol):
         """What the agent answered."""
         ...
 
-    def lull_s(self) -> float | None:
-        """How long to wait for the client's next frame before going on without it; None: for ever."""
-        ...
-
-    def lulled(self) -> None:
-        """The next tick goes on without it."""
+    async def next(self, inbox: asyncio.Queue[Came]) -> Came | Frame:
+        """What the client sent, or, where it may leave out sound, a frame without any when it is time for one."""
         ...
 
 
@@ -56,12 +53,9 @@ class MicrophonePace:
     def said(self, said: Frame) -> None:
         """Makes no difference."""
 
-    def lull_s(self) -> None:
+    async def next(self, inbox: asyncio.Queue[Came]) -> Came:
         """Without the microphone there is no time."""
-        return None
-
-    def lulled(self) -> None:
-        """Never."""
+        return await inbox.get()
 
 
 class SteadyPace:
@@ -73,11 +67,12 @@ class SteadyPace:
 
     def __init__(
         self,
+        wire: Steady,
         ahead_s: float,
         now: Callable[[], float],  # monotonic seconds
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._ahead_s, self._now, self._sleep = ahead_s, now, sleep
+        self._wire, self._ahead_s, self._now, self._sleep = wire, ahead_s, now, sleep
         self._due_s = now() + FRAME_SECONDS + _GRACE_S  # when the next tick should come, at the latest
         self._played_s = now()  # when all that was said has been played
         self._made_up = False  # the tick that is being answered
@@ -90,12 +85,26 @@ class SteadyPace:
         if not self._made_up:
             self._due_s = now + FRAME_SECONDS + _GRACE_S
         self._made_up = False
-        if said.pcm is None or np.abs(said.pcm).max() > _AUDIBLE:
+        if said.pcm is None or audible(said.pcm):
             self._played_s = max(self._played_s, now) + FRAME_SECONDS
 
+    async def next(self, inbox: asyncio.Queue[Came]) -> Came | Frame:
+        try:
+            return await asyncio.wait_for(inbox.get(), self.lull_s())
+        except asyncio.TimeoutError:
+            return self.lulled() if inbox.empty() else inbox.get_nowait()  # it came in the same instant
+
     def lull_s(self) -> float:
+        """How long to wait for the client's next frame before going on without it."""
         return max(0.0, self._due_s - self._now())
 
-    def lulled(self) -> None:
+    def lulled(self) -> Frame:
+        """The frame with which the next tick goes on without the client's."""
         self._made_up = True
         self._due_s = max(self._due_s, self._now() - _GRACE_S) + FRAME_SECONDS
+        return self._wire.lull()
+
+
+def pace_of(wire: Wire, ahead_s: float, now: Callable[[], float]) -> Pace:
+    """Who the clock is on that wire."""
+    return SteadyPace(wire, ahead_s, now) if isinstance(wire, Steady) else MicrophonePace(ahead_s, now)

@@ -27,30 +27,35 @@ class Route:
     """A wire that is served."""
 
     kind: type[Wire]
-    make: Callable[[Query], Wire]  # raises BadMessage
+    make: Callable[[Query, float], Wire]  # of an address, and seconds of sound in a message; raises BadMessage
     wish: Callable[[Query], Open] | None = None  # raises BadMessage; None: the wire's own messages say it
-    steady: bool = False  # ticks come in real time, also where the client sends no sound
     ours: bool = False  # `agent` in the address names one of this server's agents; else any name of a model will do
 
 
-LIVE = Route(LiveWire, lambda query: LiveWire(f"session_{token_hex(12)}"), steady=True)
+LIVE = Route(LiveWire, lambda query, most_s: LiveWire(f"session_{token_hex(12)}", most_s))
 REALTIME = Route(
     RealtimeWire,
-    lambda query: RealtimeWire(query.get("model", ""), f"{token_hex(6)}_"),
+    lambda query, most_s: RealtimeWire(query.get("model", ""), f"{token_hex(6)}_", most_s),
     realtime_wish,
-    steady=True,
 )
 
 ROUTES: Mapping[str, Route] = {
-    "/api/chat": Route(MoshiWire, lambda query: MoshiWire(Opus()), lambda query: asked(query, "pcm"), ours=True),
-    "/api/tokens": Route(TokensWire, lambda query: TokensWire(), lambda query: asked(query, "codes"), ours=True),
-    "/api/pcm": Route(
-        PcmWire, lambda query: PcmWire(query.get("format", "s16")), lambda query: asked(query, "pcm"), ours=True
+    "/api/chat": Route(
+        MoshiWire, lambda query, most_s: MoshiWire(Opus(), most_s), lambda query: asked(query, "pcm"), ours=True
     ),
-    "/twilio": Route(TwilioWire, lambda query: TwilioWire(), steady=True, ours=True),
+    "/api/tokens": Route(
+        TokensWire, lambda query, most_s: TokensWire(), lambda query: asked(query, "codes"), ours=True
+    ),
+    "/api/pcm": Route(
+        PcmWire,
+        lambda query, most_s: PcmWire(query.get("format", "s16"), most_s),
+        lambda query: asked(query, "pcm"),
+        ours=True,
+    ),
+    "/twilio": Route(TwilioWire, lambda query, most_s: TwilioWire(most_s), ours=True),
     # Google's SDKs: any version of the API; the constrained method is the one for short-lived tokens
     "/ws/google.ai.generativelanguage.{version}.GenerativeService.{method:BidiGenerateContent(?:Constrained)?}": Route(
-        GeminiWire, lambda query: GeminiWire(), steady=True
+        GeminiWire, lambda query, most_s: GeminiWire(most_s)
     ),
     "/v1/realtime": REALTIME,
     "/realtime": REALTIME,

@@ -10,6 +10,7 @@ from eval.fdb import suite as fdb
 from eval.scenario import Scenario
 from eval.suites import overlaps, turns
 from eval.suites.smoke import smoke
+from eval.suites.tones import tones
 
 SUITES: dict[str, Callable[[int, float], Iterable[Scenario]]] = {  # (n, tail_s) -> scenarios
     "smoke": smoke,
@@ -23,9 +24,10 @@ SUITES: dict[str, Callable[[int, float], Iterable[Scenario]]] = {  # (n, tail_s)
     "background": overlaps.background,
     "quiet": overlaps.quiet,
     "conversation": overlaps.conversation,
+    "tones": tones,
 }
 FDB = "fdb:"  # and a folder of Full-Duplex-Bench
-ALL = tuple(name for name in SUITES if name != "smoke")
+ALL = tuple(name for name in SUITES if name not in ("smoke", "tones"))
 
 
 def _raise(why: str) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex.clients.playout import Playout
+from duplex.clients.playout import Loudspeaker, Playout
 
 acts = st.lists(
     st.tuples(st.just("push"), st.integers(0, 700))
@@ -71,3 +71,19 @@ def test_nothing_is_lost_doubled_or_out_of_order(acts):
         assert back == [name for place, name in marks if place <= gone]
     assert buffer.pending_samples == sent - len(played) - len(dropped)
     assert sorted(played + dropped) == list(range(1, len(played) + len(dropped) + 1)) and played == sorted(played)
+
+
+def test_a_loudspeaker_plays_from_the_sample_at_which_sound_came():
+    now_ms = 0.0
+    speaker = Loudspeaker(lambda: now_ms)
+    now_ms = 10.0
+    speaker.push(np.full(480, 0.5, np.float32))  # 20 ms
+    now_ms = 15.0
+    speaker.push(np.ones(240, np.float32))  # after what is queued
+    assert speaker.take(20.0).tolist() == [0.0] * 240 + [0.5] * 240
+    now_ms = 35.0
+    speaker.clear()  # 5 ms of the second had been played
+    now_ms = 41.0
+    assert speaker.take(40.0).tolist() == [0.5] * 240 + [1.0] * 120 + [0.0] * 120
+    speaker.push(np.ones(24, np.float32))
+    assert speaker.take(43.0).tolist() == [0.0] * 24 + [1.0] * 24 + [0.0] * 24

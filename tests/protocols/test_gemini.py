@@ -37,8 +37,9 @@ from duplex.notes import (
     UseTools,
     UseVoice,
 )
+from duplex.protocols.gemini.calls import MAX_PIECES, MAX_RESULT
 from duplex.protocols.gemini.wire import GeminiWire
-from duplex.protocols.wire import BadMessage, Open, Reply
+from duplex.protocols.wire import BadMessage, Open, Reply, TooMuchSound
 from duplex.session import Capabilities, SessionConfig
 
 CAN = Capabilities("puppet", codebooks=8)
@@ -166,7 +167,7 @@ def test_a_session_is_not_resumable_and_says_so():
         ("{", "must be JSON"),
         ("[]", "must be a JSON object"),
         (b"\xff", "must be JSON"),
-        ('{"setup":{"a":NaN}}', "NaN is not a JSON number"),
+        ('{"setup":{"a":NaN}}', "NaN is not a number that JSON can hold"),
         ('{"realtimeInput":{}}', "first message must be a setup"),
         ('{"setup":[]}', "setup must be an object"),
         ('{"setup":{"model":3}}', "model must be a string"),
@@ -443,6 +444,25 @@ def test_a_function_call_golden():
     messages = told(wire, Answered())
     assert messages[0] == GENERATED and closed(messages)
     assert wire.receive(response(id="1", response={})) == []  # once is enough
+
+
+@pytest.mark.parametrize("piece", ["", "a" * (MAX_RESULT // 200)])
+def test_a_result_in_pieces_has_an_end(piece):
+    wire = opened()
+    told(wire, Answering(), ToolCall("1", "f", "{}"), Answered())
+    with pytest.raises(BadMessage, match="a result may come in 256 pieces of 1048576 characters together"):
+        for _ in range(MAX_PIECES + 1):
+            assert wire.receive(response(id="1", response={"part": piece}, willContinue=True)) == []
+
+
+def test_a_message_has_so_many_chunks_and_so_much_sound_in_them_all():
+    wire = opened()
+    chunk = {"mimeType": "audio/pcm;rate=8000", "data": base64.b64encode(bytes(16_000)).decode()}
+    assert len(wire.receive(json.dumps({"realtimeInput": {"mediaChunks": [chunk] * 60}}))) == 750
+    with pytest.raises(TooMuchSound, match="a message may hold 60 s of sound"):
+        wire.receive(json.dumps({"realtimeInput": {"mediaChunks": [chunk] * 61}}))
+    with pytest.raises(BadMessage, match="a message may hold 256 media chunks, got 257"):
+        wire.receive(json.dumps({"realtimeInput": {"mediaChunks": [{**chunk, "data": ""}] * 257}}))
 
 
 def test_a_result_that_is_there_before_the_answer_that_asked_for_it_is_over():

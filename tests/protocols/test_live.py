@@ -388,3 +388,12 @@ def test_the_calling_side():
 
 def _responses(*tools):
     return {"type": "responses", "responses": {"model": "gpt-5", "tools": [*tools]}}
+
+
+def test_settings_of_the_clients_own_do_not_add_up():
+    wire = opened(delegation={"type": "responses", "responses": {"model": "m"}})
+    for n in range(3):
+        asked = {"type": "responses", f"mine{n}": 1, "responses": {f"mine{n}": "x", "instructions": f"{n}"}}
+        [updated] = replies(send(wire, "session.update", session={"delegation": asked}))
+    assert updated["session"]["delegation"]["responses"] == {"model": "m", "instructions": "2"}
+    assert not any(name.startswith("mine") for name in updated["session"]["delegation"])

@@ -25,6 +25,7 @@ from duplex.notes import (
 )
 from duplex.protocols.g711 import decode_alaw, decode_ulaw, encode_ulaw
 from duplex.protocols.realtime.caller import RealtimeCaller
+from duplex.protocols.realtime.conversation import MAX_ITEM_BYTES, MAX_ITEMS
 from duplex.protocols.realtime.wire import RealtimeWire
 from duplex.protocols.realtime.wish import wish
 from duplex.protocols.wire import Aside, BadMessage, Hushed, Ready, Refused, Sound
@@ -565,3 +566,44 @@ def test_an_agent_that_has_codes_counts_them():
 
 def test_what_is_told_of_the_persona_reaches_the_agent():
     assert Talk().ask("session.update", session={"instructions": "a pirate"})[1] == [Instruct("a pirate")]
+
+
+# --- how much a client may add ----------------------------------------------------------------------------------------
+
+
+def typed(text: str, **more) -> dict:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}], **more}
+
+
+def test_a_client_adds_no_more_than_so_many_items_until_it_deletes_one():
+    talk = Talk(audio={"input": {"turn_detection": None}})
+    for n in range(MAX_ITEMS):
+        talk.wire.receive(json.dumps({"type": "conversation.item.create", "item": typed("hi", id=f"i{n}")}))
+    [error], notes = talk.ask("conversation.item.create", item=typed("hi"), event_id="e")
+    assert error["error"]["code"] == "conversation_full" and error["error"]["event_id"] == "e" and not notes
+    assert error["error"]["message"] == f"a conversation may hold {MAX_ITEMS} items: delete some"
+    talk.append(tone())
+    [error], notes = talk.ask("input_audio_buffer.commit")
+    assert error["error"]["code"] == "conversation_full" and not notes
+    talk.ask("conversation.item.delete", item_id="i0")
+    assert kinds(talk.ask("input_audio_buffer.commit")[0])[0] == "input_audio_buffer.committed"
+    assert kinds(talk.say(Answering(), text="well", level=0.5))[0] == "response.created", "the agent is not held back"
+
+
+def test_a_clients_items_may_not_be_endless_either():
+    talk = Talk()
+    half = MAX_ITEM_BYTES // 2
+    assert kinds(talk.ask("conversation.item.create", item=typed("a" * half, id="a"))[0])[0].endswith("added")
+    for item in (typed("a" * half), typed("", id="a" * half)):
+        [error], _ = talk.ask("conversation.item.create", item=item)
+        assert error["error"]["code"] == "conversation_full" and str(MAX_ITEM_BYTES) in error["error"]["message"]
+    talk.ask("conversation.item.delete", item_id="a")
+    assert kinds(talk.ask("conversation.item.create", item=typed("a" * half))[0])[0].endswith("added")
+
+
+def test_settings_of_the_clients_own_do_not_add_up():
+    talk = Talk()
+    for n in range(3):
+        heard = {"transcription": {"model": "whisper-1", f"mine{n}": "x"}}
+        [updated], _ = talk.ask("session.update", session={"audio": {"input": heard}})
+    assert updated["session"]["audio"]["input"]["transcription"] == {"model": "whisper-1"}

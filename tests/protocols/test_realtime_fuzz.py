@@ -118,7 +118,7 @@ def test_the_caller_knows_results_and_bad_messages(stream):
         ('{"type":"conversation.item.delete","item_id":"\\ud800"}', "invalid_json"),
         ("[" * 100_000, "invalid_json"),
         (b"\xff\xfe\x00", "invalid_json"),
-        ("[]", "invalid_value"),
+        ("[]", "invalid_json"),
         ('{"type":["x"]}', "invalid_value"),
         ('{"type":"session.delete","event_id":"e"}', "invalid_value"),
         ('{"type":"input_audio_buffer.append","audio":"?","event_id":"e"}', "invalid_value"),

@@ -104,6 +104,7 @@ class Talk:
     ack: Callable[[str], bool] | None  # whether a message tells the client so; None: the protocol has no word for it
     storm: Json  # settings, changed again and again
     forgives: bool  # a mistake is answered and the session goes on; False: it closes the connection with the reason
+    bytes_a_second: int = FRAME_SAMPLES * 25  # of sound
 
     def __repr__(self) -> str:
         return self.name
@@ -114,6 +115,10 @@ class Talk:
     def loud(self, sound: str) -> str:
         """A message with so much sound."""
         return json.dumps(self.valid[0]).replace(TICK, sound)
+
+    def lasting(self, seconds: int) -> str:
+        """A message with so much silence."""
+        return self.loud(b64encode(bytes(seconds * self.bytes_a_second)).decode())
 
 
 _TOOL: Json = {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}
@@ -280,6 +285,7 @@ TWILIO = Talk(
     ack=None,
     storm={"event": "dtmf", "streamSid": "MZ", "dtmf": {"digit": "N"}},
     forgives=False,
+    bytes_a_second=8_000,
 )
 
 TALKS = (REALTIME, LIVE, GEMINI, TWILIO)

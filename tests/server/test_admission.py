@@ -149,6 +149,7 @@ async def test_who_does_not_finish_in_time_is_asked_to_leave():
         ({"ahead_ms": -1}, "ahead_ms must be at least 0"),
         ({"max_backlog_ticks": 0}, "max_backlog_ticks must be at least 1"),
         ({"idle_s": 0}, "idle_s must be more than 0"),
+        ({"max_message_s": 0}, "max_message_s must be more than 0"),
         ({"max_message_bytes": 0}, "max_message_bytes must be 1 to 16777216"),
         ({"key": ""}, "key must not be empty"),
     ],

@@ -25,12 +25,11 @@ from duplex.protocols.pcm import PcmWire
 from duplex.protocols.wire import Reply
 from duplex.server import ServerConfig
 from duplex.server.conversation import Conversation
-from duplex.server.pace import MicrophonePace, SteadyPace
+from duplex.server.pace import pace_of
 from duplex.session import SessionConfig
 from tests.server.hostile import (
     GEMINI,
     LIVE,
-    MANY_TICKS,
     MAX_BYTES,
     REALTIME,
     TALKS,
@@ -211,12 +210,34 @@ async def test_nothing_is_heard_before_a_session_is_asked_for(talk):
 
 
 @pytest.mark.parametrize("talk", TALKS, ids=repr)
-async def test_much_sound_at_once_is_heard(talk):
+async def test_a_minute_at_once_is_heard_and_more_is_refused(talk):
+    host, reason = Host(), "a message may hold 60 s of sound"
+    async with site({"host": host, "echo": open_echo({})}) as here, beside(here) as ticks:
+        async with visiting(here, talk.path) as guest:
+            await guest.send(*talk.opening, talk.lasting(60))
+            assert await still_works(talk, guest, host), guest.end
+            done = len(ticks)
+            await guest.send(talk.lasting(61))
+            await guest.until(lambda: bool(talk.forgives and errors(guest)))
+            assert guest.end == (None if talk.forgives else (TOO_BIG, reason))
+            if talk.forgives:
+                assert [error["message"] for error in errors(guest)] == [reason]
+                assert await still_works(talk, guest, host), guest.end
+        while len(ticks) == done:  # noqa: ASYNC110 (the neighbour goes on)
+            await asyncio.sleep(0.005)
+
+
+async def test_a_telephones_sound_in_a_long_message_is_refused():
+    """12 MB of it are 19 minutes, and may take no longer than other sound."""
     host = Host()
-    async with site({"host": host, "echo": open_echo({})}) as here, beside(here), visiting(here, talk.path) as guest:
-        sound = "/" * 400_000 if talk is TWILIO else MANY_TICKS
-        await guest.send(*talk.opening, talk.loud(sound))
-        assert await still_works(talk, guest, host), guest.end
+    async with site({"host": host, "echo": open_echo({})}) as here, beside(here) as ticks:
+        async with visiting(here, REALTIME.path) as guest:
+            update = {"type": "session.update", "session": {"input_audio_format": "g711_ulaw"}}
+            await guest.send(update, REALTIME.loud("/" * 12_000_000))
+            await guest.until(lambda: bool(errors(guest)))
+            assert errors(guest)[0]["message"] == "a message may hold 60 s of sound"
+            assert await still_works(REALTIME, guest, host), guest.end
+        assert ticks
 
 
 @pytest.mark.parametrize("talk", TALKS, ids=repr)
@@ -248,12 +269,12 @@ def kinds(guest: Guest) -> list[str]:
     return [json.loads(message)["type"] for message in guest.messages]
 
 
-async def test_a_reason_may_quote_what_cannot_be_written():
+async def test_half_a_letter_in_a_setup_is_refused_with_a_reason_that_can_be_written():
     setup = {"setup": {"generationConfig": {"responseModalities": "\ud800"}}}
     async with site({"host": Host()}) as here, visiting(here, GEMINI.path) as guest:
         await guest.send(setup)
         await guest.until(lambda: False)
-    assert guest.end == (BAD_DATA, r"responseModalities must be a list of AUDIO or TEXT, got '\ud800'")
+    assert guest.end == (BAD_DATA, "a message must be JSON of whole characters: surrogates not allowed")
 
 
 class BreaksAtOnce:
@@ -275,15 +296,18 @@ class BrokenWire(PcmWire):
     def receive(self, message):
         raise RuntimeError("a bug")
 
+
+class BrokenSteadyWire(BrokenWire):
     def lull(self):
         self.lulls += 1
         return silence(self.lulls - 1)
 
 
-@pytest.mark.parametrize("pace", [SteadyPace, MicrophonePace])
-async def test_a_wire_that_breaks_ends_the_conversation_at_once(pace):
-    session, wire, now = await open_echo({}).open(SessionConfig()), BrokenWire("s16"), time.monotonic
-    talk = Conversation(session, wire, BreaksAtOnce(), pace(0.24, now), ServerConfig(), now, [Reply(("hi",))])
+@pytest.mark.parametrize("kind", [BrokenSteadyWire, BrokenWire])
+async def test_a_wire_that_breaks_ends_the_conversation_at_once(kind):
+    session, wire, now = await open_echo({}).open(SessionConfig()), kind("s16"), time.monotonic
+    pace = pace_of(wire, 0.24, now)
+    talk = Conversation(session, wire, BreaksAtOnce(), pace, ServerConfig(), now, [Reply(("hi",))])
     end = await asyncio.wait_for(talk.run(asyncio.Event()), 10)
     assert end.code == 1011 and wire.lulls == 0
 

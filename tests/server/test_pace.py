@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from duplex.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
 from duplex.notes import Note
-from duplex.protocols.wire import Bye, Message
+from duplex.protocols.wire import Bye, Message, Steady
 from duplex.server.config import ServerConfig
 from duplex.server.conversation import Conversation
-from duplex.server.pace import MicrophonePace, SteadyPace
+from duplex.server.pace import MicrophonePace, SteadyPace, pace_of
+from duplex.server.routes import ROUTES
 from duplex.session import Capabilities, SessionConfig
 from tests.server.site import Puppet
 
@@ -91,10 +92,6 @@ class Counting:
     def send(self, said: Frame) -> list[Message]:
         return [f"{said.t}"]
 
-    def lull(self) -> Frame:
-        self._t += 1
-        return silence(self._t - 1)
-
     @staticmethod
     def declined(note: Note, reason: str) -> list[Message]:
         return [reason]
@@ -102,6 +99,14 @@ class Counting:
     @staticmethod
     def refuse(reason: str) -> list[Message]:
         return [reason]
+
+
+class Resting(Counting):
+    """The same, and its client may leave out frames."""
+
+    def lull(self) -> Frame:
+        self._t += 1
+        return silence(self._t - 1)
 
 
 async def talk(tape: Tape, clock: Clock, agent: Puppet, config: ServerConfig, ahead_s: float = 0.24) -> Conversation:
@@ -168,9 +173,14 @@ def loud(t: int) -> Frame:
     return Frame(t, np.full(FRAME_SAMPLES, 0.5, np.float32))
 
 
+def test_the_clients_of_others_may_leave_out_their_sound_and_ours_may_not():
+    ours = {"/api/chat", "/api/tokens", "/api/pcm"}
+    assert {path for path, route in ROUTES.items() if not issubclass(route.kind, Steady)} == ours
+
+
 async def test_without_the_clients_sound_ticks_come_in_real_time():
     clock = Clock()
-    pace = SteadyPace(0.24, clock.now, clock.sleep)
+    pace = SteadyPace(Resting(), 0.24, clock.now, clock.sleep)
     times = []
     for t in range(10):
         clock.s += pace.lull_s()
@@ -184,7 +194,7 @@ async def test_without_the_clients_sound_ticks_come_in_real_time():
 
 async def test_a_frame_of_the_client_is_waited_for_longer_than_the_next_made_up_one():
     clock = Clock()
-    pace = SteadyPace(0.24, clock.now, clock.sleep)
+    pace = SteadyPace(Resting(), 0.24, clock.now, clock.sleep)
     pace.said(silence(0))
     assert pace.lull_s() == pytest.approx(0.38)
     clock.s += 0.38
@@ -195,7 +205,7 @@ async def test_a_frame_of_the_client_is_waited_for_longer_than_the_next_made_up_
 
 async def test_sound_sent_at_once_is_heard_at_once_and_answered_in_real_time():
     clock = Clock()
-    pace, times = SteadyPace(0.24, clock.now, clock.sleep), []
+    pace, times = SteadyPace(Resting(), 0.24, clock.now, clock.sleep), []
     for t in range(20):
         await pace.until(t)
         times.append(clock.s - 100)
@@ -208,8 +218,9 @@ async def test_a_conversation_goes_on_without_the_clients_sound_and_keeps_its_or
     clock = Clock()
     tape = Tape(clock, ["x", "x"])
     session = await Puppet(lambda heard: heard, Capabilities("p")).open(SessionConfig())
-    pace = SteadyPace(math.inf, asyncio.get_running_loop().time)
-    conversation = Conversation(session, Counting(), tape, pace, ServerConfig(), clock.now)
+    wire = Resting()
+    pace = pace_of(wire, math.inf, asyncio.get_running_loop().time)
+    conversation = Conversation(session, wire, tape, pace, ServerConfig(), clock.now)
     closing = asyncio.Event()
     running = asyncio.create_task(conversation.run(closing))
     while len(tape.sent) < 5:  # noqa: ASYNC110 (a tape has no reason to tell)

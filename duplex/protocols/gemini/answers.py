@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 from google.genai import types
 
 from duplex.events import (
@@ -28,8 +27,7 @@ from duplex.protocols.gemini.calls import Calls
 from duplex.protocols.gemini.outgoing import REJECTED, ServerMessage, Usage, activity, content, sound, turn
 from duplex.protocols.gemini.regrets import Regrets
 from duplex.protocols.gemini.setup import Setup
-
-_AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0; an answer's sound is sent from here on
+from duplex.protocols.sound import audible
 
 
 class Answers:
@@ -137,9 +135,9 @@ class Answers:
     def _heard(self, said: Frame, last: bool) -> list[ServerMessage]:
         if not self._setup.spoken or said.pcm is None:
             return []
-        audible = float(np.abs(said.pcm).max()) > _AUDIBLE
-        self._sounding = self._sounding or audible
-        sent = audible if last else self._sounding  # silence before and after is nothing to wait for
+        loud = audible(said.pcm)
+        self._sounding = self._sounding or loud
+        sent = loud if last else self._sounding  # silence before and after is nothing to wait for
         return [content(model_turn=turn(*self._regrets.thoughts(), sound(said.pcm)))] if sent else []
 
     def _call(self, calls: list[ToolCall]) -> list[ServerMessage]:

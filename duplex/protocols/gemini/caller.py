@@ -45,12 +45,7 @@ class GeminiCaller:
 
     def receive(self, message: Message) -> Sequence[Told]:
         """One message. Words and events go with the user's tick that was said last. Raises BadMessage."""
-        try:
-            return self._told(parsed(message))
-        except RecursionError:
-            raise BadMessage("a message must not be nested so deeply") from None
-
-    def _told(self, values: Table) -> list[Told]:
+        values = parsed(message)
         ready: list[Told] = [Ready(table(values, "setup_complete"))] if has(values, "setup_complete") else []
         calls = [_call(call) for call in tables(table(values, "tool_call"), "function_calls")]
         asked = [self._aside(events=tuple(calls))] if calls else []

@@ -11,9 +11,11 @@ from google.genai import types
 
 from duplex.events import ToolCall
 from duplex.notes import ToolResult
-from duplex.protocols.gemini.fields import Table, flag, table, whole, words
+from duplex.protocols.gemini.fields import Table, flag, table, words
 from duplex.protocols.gemini.outgoing import ServerMessage
 from duplex.protocols.wire import BadMessage
+
+MAX_PIECES, MAX_RESULT = 256, 1 << 20  # of one call's result; the latter in characters
 
 
 class Calls:
@@ -37,7 +39,10 @@ class Calls:
             return None
         if call_id not in self.pending:
             raise BadMessage(f"no function call {call_id[:60]!r} waits for a response; waiting: {self._waiting()}")
-        self._parts[call_id].append(_output(table(response, "response")))
+        parts = self._parts[call_id]
+        parts.append(_output(table(response, "response")))
+        if sum(map(len, parts)) > MAX_RESULT or len(parts) > MAX_PIECES:
+            raise BadMessage(f"a result may come in {MAX_PIECES} pieces of {MAX_RESULT} characters together")
         if flag(response, "will_continue"):
             return None
         del self.pending[call_id]
@@ -68,4 +73,4 @@ def _args(arguments: str) -> Table:
 
 
 def _output(response: Table) -> str:
-    return whole(json.dumps(response, ensure_ascii=False), "response")
+    return json.dumps(response, ensure_ascii=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
+from duplex.protocols.json_object import json_object
 from duplex.protocols.wire import BadMessage, Message
 
 Table = dict[str, Any]
@@ -20,16 +20,9 @@ _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 def parsed(message: Message) -> Table:
     """One message, its keys in snake_case: Google's SDKs mix both cases in one message. Raises BadMessage."""
     try:
-        values = json.loads(message, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise BadMessage(f"a message must be JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise BadMessage("a message must be a JSON object")
-    return _spelled(values)
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
+        return _spelled(json_object(message))
+    except ValueError as error:
+        raise BadMessage(str(error)) from None
 
 
 def _spelled(value: Any) -> Any:
@@ -73,16 +66,7 @@ def tables(values: Mapping[str, Any], key: str) -> list[Table]:
 
 def words(values: Mapping[str, Any], key: str) -> str:
     """A string; "" when it is left out. Raises BadMessage."""
-    return whole(_of(str, values, key, "a string") or "", key)
-
-
-def whole(text: str, key: str) -> str:
-    """`text`, if it can be written. Raises BadMessage."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadMessage(f"{camel(key)} must be a string of whole characters") from None
-    return text
+    return _of(str, values, key, "a string") or ""
 
 
 def flag(values: Mapping[str, Any], key: str) -> bool:

@@ -10,20 +10,20 @@ from duplex.notes import Commit, Discard, Hush, Image, Instruct, Remember, Respo
 from duplex.protocols.gemini.answers import Answers
 from duplex.protocols.gemini.declared import text_of, tools_of
 from duplex.protocols.gemini.ear import Ear
-from duplex.protocols.gemini.fields import Table, binary, flag, has, table, tables, whole, words
+from duplex.protocols.gemini.fields import Table, binary, flag, has, table, tables, words
 from duplex.protocols.gemini.outgoing import packed
 from duplex.protocols.gemini.setup import Setup
 from duplex.protocols.wire import BadMessage, Item, Reply
 
+_MOST_BLOBS = 256  # in one message
 _PICTURES = ("image/jpeg", "image/png")
 
 
 class Requests:
     """The messages of one session, each to what it completes. All raise BadMessage."""
 
-    def __init__(self, setup: Setup, answers: Answers) -> None:
-        self.ear = Ear()
-        self._setup, self._answers = setup, answers
+    def __init__(self, setup: Setup, answers: Answers, ear: Ear) -> None:
+        self.ear, self._setup, self._answers = ear, setup, answers
         self._history = setup.history
         self._active(False)
 
@@ -31,7 +31,11 @@ class Requests:
         """A realtimeInput: whatever it holds, in the order in which it makes sense."""
         begun = self._began() if has(body, "activity_start") else []
         blobs = [*tables(body, "media_chunks"), *(table(body, key) for key in ("audio", "video") if has(body, key))]
-        items = [*begun, *(item for blob in blobs for item in self._blob(blob)), *self._typed(words(body, "text"))]
+        if len(blobs) > _MOST_BLOBS:
+            raise BadMessage(f"a message may hold {_MOST_BLOBS} media chunks, got {len(blobs)}")
+        pictures = [_picture(blob) for blob in blobs if _shows(blob)]
+        heard = self.ear.push([blob for blob in blobs if not _shows(blob)])
+        items = [*begun, *pictures, *heard, *self._typed(words(body, "text"))]
         if flag(body, "audio_stream_end"):
             items += self.ear.flush()
         return [*items, *self._ended()] if has(body, "activity_end") else items
@@ -70,11 +74,6 @@ class Requests:
             found.append(UseTools(tools_of(tools if isinstance(tools, dict) else body)))
         return found
 
-    def _blob(self, blob: Table) -> list[Item]:
-        if words(blob, "mime_type").lower().startswith("image/"):
-            return [_picture(blob)]
-        return list(self.ear.push(blob))
-
     def _typed(self, text: str) -> list[Item]:
         if not text:
             return []
@@ -101,6 +100,10 @@ class Requests:
             raise BadMessage("activityStart and activityEnd need automaticActivityDetection.disabled in the setup")
 
 
+def _shows(blob: Table) -> bool:
+    return words(blob, "mime_type").lower().startswith("image/")
+
+
 def _remembered(turn: Table) -> list[Item]:
     role = {"model": "assistant", "assistant": "assistant", "user": "user", "": "user"}.get(words(turn, "role").lower())
     found: list[Item] = []
@@ -121,7 +124,7 @@ def _done(part: Mapping[str, Any]) -> str:
 
 
 def _as_text(values: Table, key: str) -> str:
-    return whole(json.dumps(table(values, key), ensure_ascii=False), key)
+    return json.dumps(table(values, key), ensure_ascii=False)
 
 
 def _picture(blob: Table) -> Image:

@@ -9,10 +9,12 @@ from google.genai import types
 from duplex.frame import Frame
 from duplex.notes import Note, UseVoice
 from duplex.protocols.gemini.answers import Answers
+from duplex.protocols.gemini.ear import Ear
 from duplex.protocols.gemini.fields import Table, has, parsed, table
 from duplex.protocols.gemini.outgoing import ServerMessage, Usage, packed
 from duplex.protocols.gemini.requests import Requests
 from duplex.protocols.gemini.setup import Setup, setup_from
+from duplex.protocols.sound import MAX_MESSAGE_S
 from duplex.protocols.wire import BadMessage, Item, Message, Open
 from duplex.session import Capabilities
 
@@ -22,7 +24,8 @@ _KINDS = "realtimeInput, clientContent, toolResponse, contextUpdate"
 class GeminiWire:
     """One session. A mistake of the client closes the connection with the reason: the protocol has no other error."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_message_s: float = MAX_MESSAGE_S) -> None:
+        self._max_message_s = max_message_s
         self._begin(Setup(Open("")))
         self._open = False
 
@@ -37,11 +40,8 @@ class GeminiWire:
         return _packed(told)
 
     def receive(self, message: Message) -> list[Item]:
-        try:
-            values = parsed(message)
-            return self._received(values) if self._open else self._opened(values)
-        except RecursionError:
-            raise BadMessage("a message must not be nested so deeply") from None
+        values = parsed(message)
+        return self._received(values) if self._open else self._opened(values)
 
     def lull(self) -> Frame:
         return self._requests.ear.lull()
@@ -59,7 +59,7 @@ class GeminiWire:
 
     def _begin(self, setup: Setup) -> None:
         self._setup, self._answers = setup, Answers(setup)
-        self._requests = Requests(setup, self._answers)
+        self._requests = Requests(setup, self._answers, Ear(self._max_message_s))
 
     def _opened(self, values: Table) -> list[Item]:
         if not has(values, "setup"):

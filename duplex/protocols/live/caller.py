@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from duplex.events import ToolCall, Transcript
 from duplex.frame import Frame, Framer
+from duplex.protocols.json_object import json_object
 from duplex.protocols.sound import PCM, Decoder, encode_s16
 from duplex.protocols.wire import Aside, BadMessage, Message, Ready, Refused, as_json
 
@@ -34,7 +34,10 @@ class LiveCaller:
         return [as_json("session.input_audio.append", audio=base64.b64encode(encode_s16(heard.pcm)).decode())]
 
     def receive(self, message: Message) -> list[Ready | Frame | Aside | Refused]:
-        event = _object(message)
+        try:
+            event = json_object(message)
+        except ValueError as wrong:
+            raise BadMessage(str(wrong)) from None
         kind = event.get("type")
         if kind == "session.started":
             return [Ready(_part(event, "session"))]
@@ -62,16 +65,6 @@ class LiveCaller:
             return []
         call = ToolCall(_text(item, "call_id"), _text(item, "name"), _text(item, "arguments"))
         return [Aside(self._framer.t, events=(call,))]
-
-
-def _object(message: Message) -> dict[str, Any]:
-    try:
-        event = json.loads(message)
-    except (ValueError, RecursionError) as wrong:
-        raise BadMessage(f"a message must be JSON: {wrong}") from None
-    if not isinstance(event, dict):
-        raise BadMessage("a message must be a JSON object with a 'type'")
-    return event
 
 
 def _part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:

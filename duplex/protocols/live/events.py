@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from itertools import count
 from typing import Any, TypeVar, get_args
@@ -12,6 +10,7 @@ from openai.types.live import ClientEvent
 from pydantic import BaseModel, ValidationError
 
 from duplex.notes import Instruct, Note, Remember, Say, UseTools, UseVoice
+from duplex.protocols.json_object import json_object
 from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.wire import Message, as_json
 
@@ -53,7 +52,10 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def event_of(message: Message) -> BaseModel:
     """A client's message as the SDK's type for it. Raises Mistake, nothing else."""
-    values = _table(message)
+    try:
+        values = json_object(message)
+    except ValueError as wrong:
+        raise Mistake(str(wrong), "invalid_json") from None
     try:
         return _typed(_lenient(values))
     except Mistake as mistake:
@@ -71,11 +73,8 @@ def checked(kind: type[Known], values: Mapping[str, Any]) -> Known:
 
 
 def plain(part: BaseModel) -> dict[str, Any]:
-    """A part of a client's event as JSON would hold it. Raises Mistake when it is nested too deep for that."""
-    try:
-        return part.model_dump(mode="json", exclude_none=True)
-    except ValueError:
-        raise Mistake("a message may not be nested so deep") from None
+    """A part of a client's event in JSON, without fields of its own, which would add up from update to update."""
+    return part.model_dump(mode="json", exclude_none=True, include=set(type(part).model_fields))
 
 
 def _typed(values: Mapping[str, Any]) -> BaseModel:
@@ -94,32 +93,6 @@ def _mistake(failed: ValidationError) -> Mistake:
     # a branch goes by its class's name, which is the SDK's own business
     param = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper())
     return Mistake(f"{param}: {first['msg']}", param=param)
-
-
-def _table(message: Message) -> dict[str, Any]:
-    try:
-        text = message if isinstance(message, str) else message.decode()
-        values = json.loads(text, parse_constant=_no_number, parse_float=_number)
-        if "\\" in text:
-            json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair is no character
-    except (ValueError, RecursionError) as wrong:
-        raise Mistake(f"a message must be JSON: {_plain(wrong)}", "invalid_json") from None
-    if not isinstance(values, dict):
-        raise Mistake("a message must be a JSON object with a 'type', a string", "invalid_json")
-    return values
-
-
-def _plain(wrong: Exception) -> str:
-    return wrong.reason if isinstance(wrong, UnicodeError) else str(wrong)  # type: ignore[attr-defined]
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
-
-
-def _number(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _no_number(digits)
 
 
 def _lenient(values: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import numpy as np
 from duplex.events import Answered, Answering
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
 from duplex.protocols.live.mistake import Mistake
-from duplex.protocols.sound import PCM, PCMA, PCMU, Decoder, Encoder, Form, pcm_at
+from duplex.protocols.sound import MAX_MESSAGE_S, PCM, PCMA, PCMU, Decoder, Encoder, Form, audible, pcm_at
+from duplex.protocols.wire import TooMuchSound
 
-_AUDIBLE = 10 ** (-60 / 20)  # of full scale; the peak of a frame that is more than silence
 _FADE = np.linspace(0, 1, SAMPLE_RATE // 200, dtype=np.float32)  # 5 ms, so that an edge does not click
 
 
@@ -28,9 +28,9 @@ def format_of(kind: str, rate_hz: int | None) -> Form:
 class Line:
     """One client's sound, both ways."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, max_message_s: float = MAX_MESSAGE_S) -> None:
         self._framer = Framer()
-        self._heard, self._said = Decoder(form), Encoder(form)
+        self._heard, self._said = Decoder(form, max_message_s), Encoder(form)
 
     @property
     def heard_samples(self) -> int:
@@ -38,8 +38,11 @@ class Line:
         return self._framer.t * FRAME_SAMPLES + self._framer.pending_samples
 
     def push(self, data: bytes, muted: bool = False) -> list[Frame]:
-        """Any number of bytes -> the frames that are now complete; the time of muted sound passes in silence."""
-        return self._framer.push(self._heard.push(data, muted))
+        """One message's bytes -> the frames that are now complete; muted sound is silence. Raises Mistake."""
+        try:
+            return self._framer.push(self._heard.push(data, muted))
+        except TooMuchSound as error:
+            raise Mistake(str(error), param="audio") from None
 
     def lull(self) -> Frame:
         """The next frame, as far as it came, the rest of it silent."""
@@ -68,8 +71,8 @@ class Gate:
         was_open = self.open
         if marks:
             self._told, self.open = True, marks[-1]
-        audible = was_open or any(marks) if self._told else np.abs(said.pcm).max() > _AUDIBLE
-        if not audible:
+        passes = was_open or any(marks) if self._told else audible(said.pcm)
+        if not passes:
             return np.zeros(FRAME_SAMPLES, np.float32)
         return _faded(said.pcm, begins=not was_open, ends=not self.open) if self._told else said.pcm
 

@@ -18,6 +18,7 @@ from duplex.protocols.live.mistake import Mistake
 from duplex.protocols.live.sound import Line
 from duplex.protocols.live.start import Settings
 from duplex.protocols.live.telling import Telling
+from duplex.protocols.sound import MAX_MESSAGE_S
 from duplex.protocols.wire import BadMessage, Item, Message, Open, Reply
 from duplex.session import Capabilities, SessionConfig
 
@@ -25,8 +26,8 @@ from duplex.session import Capabilities, SessionConfig
 class LiveWire:
     """One session of GPT-Live."""
 
-    def __init__(self, session_id: str = "session_local") -> None:
-        self._id = session_id
+    def __init__(self, session_id: str = "session_local", max_message_s: float = MAX_MESSAGE_S) -> None:
+        self._id, self._max_message_s = session_id, max_message_s
         self._teller = Teller()
         self._commands: Commands | None = None  # until session.start
 
@@ -64,7 +65,7 @@ class LiveWire:
         if not isinstance(event, SessionStartEvent):
             raise Mistake(f"session.start must come first, got {getattr(event, 'type', '')}")
         self._settings, self._start_id = Settings(event.session, self._id), event.event_id
-        self._line = Line(self._settings.form)
+        self._line = Line(self._settings.form, self._max_message_s)
         self._commands = Commands(self._settings, self._line, self._teller)
         config = SessionConfig(turns=TurnTaking(), transcribe=True)
         return [Open(self._settings.model, config), *self._settings.notes(), *self._commands.ignored()]

@@ -93,7 +93,7 @@ class ToolWork:
         new = plain(asked)
         merged = self.described["responses"] | new.get("responses", {})
         self._config = checked(ResponsesDelegationConfig, merged)
-        self.described |= new | {"responses": merged}
+        self.described |= new | {"responses": plain(self._config)}
 
     def call(self, call: ToolCall, offset_ms: int) -> Iterator[Told]:
         """The agent wants a tool to be called; calls of one answer are one delegation."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from duplex.events import Failed, ToolCall
 from duplex.frame import FRAME_MS, Frame
 from duplex.protocols.realtime.account import Account
@@ -14,10 +12,9 @@ from duplex.protocols.realtime.conversation import Conversation, Item
 from duplex.protocols.realtime.messages import Messages
 from duplex.protocols.realtime.settings import Settings, form_of
 from duplex.protocols.realtime.sound import FORMS, packed
-from duplex.protocols.sound import Encoder
+from duplex.protocols.sound import Encoder, audible
 from duplex.protocols.wire import Message
 
-_AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0
 _STATUS = {  # Answered.why -> status, reason
     "completed": ("completed", None),
     "interrupted": ("cancelled", "turn_detected"),
@@ -65,7 +62,7 @@ class Answer:
     def sound(self, said: Frame) -> list[Message]:
         """One tick of it; what comes before the first word and the first sound is left out."""
         assert said.pcm is not None
-        if not self._message and not said.text.strip() and not (self._spoken and np.abs(said.pcm).max() > _AUDIBLE):
+        if not self._message and not said.text.strip() and not (self._spoken and audible(said.pcm)):
             return []
         out: list[Message] = [] if self._message else self._begin()
         message = self._message

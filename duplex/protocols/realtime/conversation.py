@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from duplex.notes import Remember
+from duplex.protocols.realtime.messages import Wrong
 
+MAX_ITEMS = 4_096  # half a day of talk; then the client adds no more, but what is said still counts
+MAX_ITEM_BYTES = 1 << 20  # of all that the client has added, in JSON; pictures, which are not kept, aside
 Kind = Literal["user", "assistant", "system", "call", "result"]
 
 
@@ -21,6 +24,7 @@ class Item:
     text: str = ""
     ours: bool = False  # the agent made it
     sent_ms: int = 0  # of an answer's sound
+    bytes: int = 0  # in JSON, where the client put it there
     marks: list[tuple[int, str]] = field(default_factory=list)  # an answer's words, and where in its sound they begin
 
     def shown(self, status: str) -> dict[str, Any]:
@@ -75,6 +79,13 @@ class Conversation:
         at = 0 if after == "root" else places.get(after or "", len(self._items))
         self._items.insert(at, item)
         return self._items[at - 1].id if at else None
+
+    def check_room(self, more_bytes: int = 0) -> None:
+        """For one more item of the client's. Raises Wrong."""
+        if len(self._items) >= MAX_ITEMS:
+            raise Wrong(f"a conversation may hold {MAX_ITEMS} items: delete some", code="conversation_full")
+        if more_bytes + sum(item.bytes for item in self._items) > MAX_ITEM_BYTES:
+            raise Wrong(f"a client's items may hold {MAX_ITEM_BYTES} bytes: delete some", code="conversation_full")
 
     def drop(self, item: Item) -> None:
         self._items.remove(item)

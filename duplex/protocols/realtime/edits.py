@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from duplex.notes import Heard, Note, Remember, Rewrite, ToolResult
@@ -37,6 +38,8 @@ class Edits:
         item, notes = item_from(asked, given if isinstance(given, str) and given else self._messages.new("item"))
         if self._conversation.find(item.id):
             raise Wrong(f"item {item.id!r} is there already", code="item_create_duplicate_item_id", param="item.id")
+        item.bytes = len(json.dumps(item.shown("completed")))
+        self._conversation.check_room(item.bytes)
         after = event.get("previous_item_id")
         last = self._conversation.last_id
         before = self._conversation.add(item, after if isinstance(after, str) else None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections import Counter
 from typing import Any
+
+from duplex.protocols.json_object import json_object
 
 Event = dict[str, Any]  # a JSON object with a "type"
 
@@ -41,40 +41,15 @@ class Messages:
         return self.event("error", error={**details, "param": wrong.param, "event_id": event_id})
 
 
-_DEEPEST = 100  # objects and lists in each other
-_HALF_LETTER = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, perhaps without the other
-
-
 def parsed(message: bytes | str) -> Event:
-    """A client's message. Raises Wrong when it is not a JSON object with a "type", or holds half a letter."""
+    """A client's message. Raises Wrong when it is not a JSON object with a "type"."""
     try:
-        text = message if isinstance(message, str) else message.decode()
-        event = json.loads(text, parse_constant=_finite, parse_float=_finite)
-        if _HALF_LETTER.search(text):
-            json.dumps(event, ensure_ascii=False).encode()
-        _check_depth(event)
-    except (ValueError, RecursionError) as error:
-        raise Wrong(f"a message must be JSON: {error}", code="invalid_json") from None
-    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        event = json_object(message)
+    except ValueError as error:
+        raise Wrong(str(error), code="invalid_json") from None
+    if not isinstance(event.get("type"), str):
         raise Wrong("a message must be a JSON object with a 'type', a string", param="type")
     return event
-
-
-def _check_depth(event: Any) -> None:
-    """Raises ValueError for what could be read, but perhaps not be written again."""
-    level = [event] if isinstance(event, (dict, list)) else []
-    for _ in range(_DEEPEST):
-        inside = (inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer))
-        level = [inner for inner in inside if isinstance(inner, (dict, list))]
-        if not level:
-            return
-    raise ValueError(f"objects and lists may be nested {_DEEPEST} deep")
-
-
-def _finite(written: str) -> float:
-    if not math.isfinite(value := float(written)):
-        raise ValueError(f"{written} is not a number that JSON can hold")
-    return value
 
 
 def text_of(event: Event, name: str, where: str = "") -> str:

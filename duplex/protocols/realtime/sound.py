@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE, Frame, Framer
 from duplex.protocols.realtime.messages import Wrong
-from duplex.protocols.sound import PCM, PCMA, PCMU, Decoder, Form
+from duplex.protocols.sound import MAX_MESSAGE_S, PCM, PCMA, PCMU, Decoder, Form
+from duplex.protocols.wire import TooMuchSound
 
 FORMS: Mapping[str, Form] = {form.kind: form for form in (PCM, PCMU, PCMA)}
 
@@ -29,8 +30,8 @@ def packed(audio: bytes) -> str:
 class Microphone:
     """The client's sound as frames. Knows which of it the client sent, and which is silence that we filled in."""
 
-    def __init__(self) -> None:
-        self._framer = Framer()
+    def __init__(self, max_message_s: float = MAX_MESSAGE_S) -> None:
+        self._framer, self._max_message_s = Framer(), max_message_s
         self.use("audio/pcm")
         self._gaps: list[tuple[int, int]] = []  # [begin, end) of what we filled in, in samples of the session
         self.fresh_samples = 0  # that the client has sent since the last `take`
@@ -42,11 +43,14 @@ class Microphone:
 
     def use(self, form: str) -> None:
         """The format of what comes from here on."""
-        self._decoder = Decoder(FORMS[form])
+        self._decoder = Decoder(FORMS[form], self._max_message_s)
 
     def push(self, data: bytes) -> list[Frame]:
-        """Any number of bytes -> the frames that are now complete."""
-        pcm = self._decoder.push(data)
+        """One message's bytes -> the frames that are now complete. Raises Wrong."""
+        try:
+            pcm = self._decoder.push(data)
+        except TooMuchSound as error:
+            raise Wrong(str(error), param="audio") from None
         self.fresh_samples += len(pcm)
         return self._framer.push(pcm)
 

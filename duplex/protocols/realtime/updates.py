@@ -10,7 +10,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from openai.types.realtime.realtime_audio_config_input import RealtimeAudioConfigInput
 from openai.types.realtime.realtime_audio_config_output import RealtimeAudioConfigOutput
 from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from duplex.notes import Instruct, Note, Tool, UseTools, UseVoice
 from duplex.protocols.realtime.messages import Wrong
@@ -55,9 +55,7 @@ def changed(now: Settings, session: Mapping[str, Any]) -> Change:
 def _checked(session: Mapping[str, Any]) -> RealtimeSessionCreateRequest:
     try:
         return RealtimeSessionCreateRequest.model_validate(today(session))
-    except (ValidationError, RecursionError) as error:
-        if isinstance(error, RecursionError):
-            raise Wrong("session is nested too deeply", param="session") from None
+    except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(["session", *(part for part in map(str, first["loc"]) if part[0].islower())])
         raise Wrong(f"{where}: {first['msg']}", param=where) from None
@@ -71,10 +69,15 @@ def _heard(now: Settings, asked: RealtimeAudioConfigInput, unsupported: list[str
         fields["heard_form"] = _form(asked.format.type)
     if "transcription" in asked.model_fields_set:
         given = asked.transcription
-        fields["transcription"] = given and {**(now.transcription or {}), **given.model_dump(exclude_none=True)}
+        fields["transcription"] = given and {**(now.transcription or {}), **_known(given)}
     if "turn_detection" in asked.model_fields_set:
         fields["turn_detection"] = _rules(now.turn_detection, asked.turn_detection, unsupported)
     return fields
+
+
+def _known(part: BaseModel) -> dict[str, Any]:
+    """Without fields of the client's own, which would add up from update to update."""
+    return part.model_dump(exclude_none=True, include=set(type(part).model_fields))
 
 
 def _rules(now: Rules | None, asked: ServerVad | SemanticVad | None, unsupported: list[str]) -> Rules | None:

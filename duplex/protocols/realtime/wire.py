@@ -18,6 +18,7 @@ from duplex.protocols.realtime.messages import Event, Messages, Wrong, parsed, t
 from duplex.protocols.realtime.responses import Responses
 from duplex.protocols.realtime.settings import STANDS_FOR
 from duplex.protocols.realtime.sound import Microphone, unpacked
+from duplex.protocols.sound import MAX_MESSAGE_S
 from duplex.protocols.wire import Item, Message, Reply
 from duplex.session import Capabilities
 
@@ -28,10 +29,10 @@ _REMEMBERED = 64  # notes that an agent may still turn down
 class RealtimeWire:
     """One session. `tag` makes its ids differ from those of other sessions."""
 
-    def __init__(self, model: str = "", tag: str = "") -> None:
+    def __init__(self, model: str = "", tag: str = "", max_message_s: float = MAX_MESSAGE_S) -> None:
         self._messages = messages = Messages(tag)
         self._conversation = Conversation()
-        self._microphone = Microphone()
+        self._microphone = Microphone(max_message_s)
         self._agreement = Agreement(messages, model)
         self._edits = Edits(messages, self._conversation)
         self._listening = Listening(messages, self._conversation, self._microphone.written_ms)
@@ -141,6 +142,7 @@ class RealtimeWire:
         by_hand = self._agreement.settings.turn_detection is None
         if not self._listening.speaking and not (by_hand and self._microphone.fresh_samples):
             raise Wrong("Error committing input audio buffer: it is empty", code="input_audio_buffer_commit_empty")
+        self._conversation.check_room()
         frames, fresh = self._microphone.flush(), self._microphone.take()
         messages = self._listening.committed(self._microphone.t * FRAME_SAMPLES, fresh)
         return [*frames, Reply(tuple(messages)), *self._noted(event, Commit())]

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from duplex.protocols.g711 import decode_ulaw, encode_ulaw
-from duplex.protocols.wire import BadMessage, Message
+from duplex.protocols.json_object import json_object
+from duplex.protocols.sound import MAX_MESSAGE_S
+from duplex.protocols.wire import BadMessage, Message, TooMuchSound
 
 PHONE_HZ = 8_000
 ENCODING = "audio/x-mulaw"
-_LONGEST_SAMPLES = 60 * PHONE_HZ  # of one message
 
 
 class Fields:
@@ -32,12 +33,10 @@ class Fields:
         return Fields(inner, f"{self._where}.{name}")
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A string of whole characters; `default` where it is left out, unless that is None."""
+        """A string; `default` where it is left out, unless that is None."""
         value = self._values.get(name, default)
-        try:
-            value.encode()
-        except (AttributeError, UnicodeEncodeError):
-            raise BadMessage(f"{self._where}.{name} must be a string of whole characters") from None
+        if not isinstance(value, str):
+            raise BadMessage(f"{self._where}.{name} must be a string")
         return value
 
     def number(self, name: str, default: int) -> int:
@@ -48,14 +47,14 @@ class Fields:
         except ValueError:
             raise BadMessage(f"{self._where}.{name} must be a whole number, got {str(value)[:20]!r}") from None
 
-    def sound(self, name: str) -> np.ndarray:
+    def sound(self, name: str, max_s: float = MAX_MESSAGE_S) -> np.ndarray:
         """Base64 of mu-law -> float32 [n] at 8 kHz."""
         try:
             data = base64.b64decode(self.text(name).encode("ascii"), validate=True)
         except (binascii.Error, UnicodeEncodeError):
             raise BadMessage(f"{self._where}.{name} must be base64") from None
-        if len(data) > _LONGEST_SAMPLES:
-            raise BadMessage(f"{self._where}.{name} may hold {_LONGEST_SAMPLES} bytes, a minute, got {len(data)}")
+        if len(data) > max_s * PHONE_HZ:
+            raise TooMuchSound(max_s)
         return decode_ulaw(data)
 
 
@@ -64,10 +63,10 @@ def read(message: Message) -> tuple[str, Fields]:
     if isinstance(message, bytes):
         raise BadMessage("Media Streams are text messages; got a binary one")
     try:
-        values = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise BadMessage(f"a message must be JSON: {error}") from None
-    if not isinstance(values, dict) or not isinstance(values.get("event"), str):
+        values = json_object(message)
+    except ValueError as error:
+        raise BadMessage(str(error)) from None
+    if not isinstance(values.get("event"), str):
         raise BadMessage("a message must be a JSON object with an 'event', a string")
     return values["event"], Fields(values, "message")
 

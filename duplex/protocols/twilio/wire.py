@@ -18,12 +18,12 @@ from duplex.events import Answered, Answering, Interrupted, SpeechStarted, Speec
 from duplex.frame import SAMPLE_RATE, Event, Frame, Framer
 from duplex.notes import Heard, Note, Remember, TurnTaking
 from duplex.protocols.resample import Resampler
+from duplex.protocols.sound import MAX_MESSAGE_S, audible
 from duplex.protocols.twilio.messages import ENCODING, PHONE_HZ, Fields, payload, read, write
 from duplex.protocols.twilio.unplayed import Unplayed
 from duplex.protocols.wire import BadMessage, Bye, Item, Message, Open
 from duplex.session import Capabilities, SessionConfig
 
-_AUDIBLE = 10 ** (-60 / 20)  # full scale 1.0
 _AHEAD_TICKS = 4  # sent and not known to be played; with more, silence is left out until the phone has caught up
 _DROP_TICKS = 3  # an agent that was cut off fades out within these
 _DIGITS = "0123456789*#ABCD"
@@ -32,7 +32,8 @@ _DIGITS = "0123456789*#ABCD"
 class TwilioWire:
     """One call. `customParameters` may name agent, persona, voice and language."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_message_s: float = MAX_MESSAGE_S) -> None:
+        self._max_message_s = max_message_s
         self._stream: str | None = None  # streamSid, once the stream has started
         self._chunk = 0  # the last one
         self._inward, self._outward = Resampler(PHONE_HZ, SAMPLE_RATE), Resampler(SAMPLE_RATE, PHONE_HZ)
@@ -72,11 +73,11 @@ class TwilioWire:
         if said.pcm is None:
             raise ValueError(f"Media Streams carry pcm, but frame {said.t} holds none")
         cleared = [message for event in said.events for message in self._noticed(event)]
-        audible = bool(np.abs(said.pcm).max() > _AUDIBLE)
-        if self._drop_ticks and audible:
+        loud = audible(said.pcm)
+        if self._drop_ticks and loud:
             return [*cleared, *self._dropped(said)]
         self._drop_ticks = 0
-        return [*cleared, *self._sent(said.t, said.pcm, audible, said.text)]
+        return [*cleared, *self._sent(said.t, said.pcm, loud, said.text)]
 
     @staticmethod
     def declined(note: Note, reason: str) -> list[Message]:
@@ -117,16 +118,16 @@ class TwilioWire:
         if chunk <= self._chunk:
             raise BadMessage(f"media.chunk must be more than {self._chunk}, the last one, got {chunk}")
         self._chunk = chunk
-        return self._framer.push(self._inward.push(media.sound("payload")))
+        return self._framer.push(self._inward.push(media.sound("payload", self._max_message_s)))
 
     # --- to the phone ---
 
-    def _sent(self, t: int, pcm: np.ndarray, audible: bool, text: str = "") -> list[Message]:
+    def _sent(self, t: int, pcm: np.ndarray, loud: bool, text: str = "") -> list[Message]:
         sound = self._outward.push(pcm)
         needless = t == self._made_up_t or self._unplayed.ticks > _AHEAD_TICKS
-        if needless and not audible and not text:
+        if needless and not loud and not text:
             return []
-        self._unplayed.sent(t, audible, text)
+        self._unplayed.sent(t, loud, text)
         media = {"payload": payload(sound)}
         return [self._write("media", media=media), self._write("mark", mark={"name": str(t)})]
 
@@ -157,7 +158,7 @@ class TwilioWire:
     def _dropped(self, said: Frame) -> list[Message]:
         self._drop_ticks -= 1
         self._lose(said.text)
-        return self._sent(said.t, np.zeros_like(said.pcm), audible=False)
+        return self._sent(said.t, np.zeros_like(said.pcm), loud=False)
 
     def _lose(self, words: str) -> None:
         if words.strip():
