@@ -3,7 +3,7 @@
 #
 #   weights/recipe.sh [FOLDER]       default: runs/nano
 #
-# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); more tokens and a longer LM are what it lacks.
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in two parts, here it is one.
 # Every step goes on where it was stopped, so the script may be started again. The times are minutes of training;
 # CODEC_MINUTES=.. LM_MINUTES=.. ENGINES=.. change them. Without more voices: ENGINES=hibari. They need
 #
@@ -36,12 +36,12 @@ $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --o
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"
 tokens=(--mimi "$out/mimi/export" --tokenizer "$out/tokenizer.model" --engines "$engines")
-$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 1200
+$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 2400
 $python -m weights.tokens "${tokens[@]}" --out "$out/tokens-test" --minutes 60 --split test
 
 # 4. The language model.
 $python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test" --mimi "$out/mimi/export" --out "$out/moshi" \
-    --minutes "${LM_MINUTES:-75}" --set decay_steps=5200
+    --minutes "${LM_MINUTES:-120}" --set decay_steps=9000
 
 # 5. The checkpoint, and what it can do.
 $python -m weights.export --mimi "$out/mimi/export" --moshi "$out/moshi/export" --tokenizer "$out/tokenizer.model" \
