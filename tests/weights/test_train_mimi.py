@@ -127,7 +127,8 @@ def test_the_loss_falls(data: Path) -> None:
     )
     assert before < 0.7 * begin
     assert after < 0.7 * begin  # and the quantiser has not undone it
-    assert losses[-1]["semantic"] < 0.9 * losses[0]["semantic"]
+    first, last = (np.mean([x["semantic"] for x in losses[s]]) for s in (slice(3), slice(220, 240)))
+    assert last < 0.8 * first  # one step alone is as good as its two segments are easy
 
 
 def test_a_run_ends_with_its_time_and_saves_on_the_way(data: Path, tmp_path: Path) -> None:
