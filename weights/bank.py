@@ -21,10 +21,11 @@ from rich.progress import Progress
 from duplex.frame import FRAME_SAMPLES
 from weights.air import levelled
 from weights.flags import add_engines
-from weights.intents import Split, held_out_sentence, intents, sentences
+from weights.intents import Split, held_out_sentence, sentences
 from weights.phones import SLOTS, labels
-from weights.plan import AGENT_BACKCHANNELS, GREETING, plan
+from weights.plan import plan
 from weights.speech import Pairing
+from weights.text import replies
 from weights.vocabulary import vocabulary, word_ends
 from weights.voices import AGENT, DEFAULT, Clip, Voice, agent_says, speaker, voices
 
@@ -103,8 +104,7 @@ def make_agent(folder: Path, held_out: bool) -> Iterator[float]:
 
 def agent_sentences() -> list[str]:
     """All that the agent may say, in a fixed order, without repetition."""
-    replies = [intent.answered(slot) for intent in intents().values() for slot in intent.slots]
-    return list(dict.fromkeys(s for text in (GREETING, *AGENT_BACKCHANNELS, *replies) for s in sentences(text)))
+    return list(dict.fromkeys(s for text in replies() for s in sentences(text)))
 
 
 class _Writer:

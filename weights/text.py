@@ -25,11 +25,15 @@ CARD = 1000  # pieces: two ticks a word
 Encode = Callable[[str], Sequence[int]]  # a word -> its pieces
 
 
+def replies() -> list[str]:
+    """All that the agent says of its own accord, in a fixed order."""
+    answers = [intent.answered(slot) for intent in intents().values() for slot in intent.slots]
+    return [GREETING, *AGENT_BACKCHANNELS, *answers]
+
+
 def agent_texts() -> list[str]:
     """What the agent may say, in a fixed order, and every letter: what the tokenizer learns from."""
-    replies = [intent.answered(slot) for intent in intents().values() for slot in intent.slots]
-    more = [*section("sayings"), *section("words"), " ".join(ascii_letters)]
-    return list(dict.fromkeys([GREETING, *AGENT_BACKCHANNELS, *replies, *more]))
+    return list(dict.fromkeys([*replies(), *section("sayings"), *section("words"), " ".join(ascii_letters)]))
 
 
 def sentences() -> list[str]:
