@@ -40,6 +40,7 @@ _SALAD_SHARE = 0.25  # of the users' sentences: words in no order, so that sound
 _BREATH_SHARE, _SENTENCES_AT_ONCE = 0.3, 4  # after a sentence; at most
 _PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06  # around a voice; held-out bodies stay apart
 _SILENCE_FRAMES = (2, 9)  # after an utterance
+_ANYTHING_WORDS = (3, 9)  # in no order, of the agent's
 
 
 class NoBank(Exception):
@@ -100,6 +101,19 @@ def make_agent(folder: Path, held_out: bool) -> Iterator[float]:
             if held_out_sentence(text) == held_out:
                 clip = agent_says(text)
                 yield writer.append(clip, clip.pcm, True, int(rng.integers(*_SILENCE_FRAMES))) / 750
+
+
+def make_anything(folder: Path, minutes: float, seed: int) -> Iterator[float]:
+    """The agent's voice saying all words in no order until it lasts `minutes`, so that its decoder learns sounds and
+    not sentences. Yields each one's minutes."""
+    rng, words, made = np.random.default_rng((seed, 3)), [w for w in vocabulary() if w.isalpha()], 0.0
+    with _Writer(folder) as writer:
+        while made < minutes:
+            text = " ".join(rng.choice(words, int(rng.integers(*_ANYTHING_WORDS))))
+            pcm = (clip := agent_says(f"{text[0].upper()}{text[1:]}.")).pcm
+            frames = writer.append(clip, pcm, True, int(rng.integers(*_SILENCE_FRAMES)), int(rng.integers(1920)))
+            made += frames / 750
+            yield frames / 750
 
 
 def agent_sentences() -> list[str]:
@@ -195,6 +209,7 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, required=True, help="of users; the agent's sentences are as many as they are"
     )
+    parser.add_argument("--anything", type=float, default=0.0, help="minutes of the agent's voice, words in no order")
     parser.add_argument("--seed", type=int, default=0, help="also the name of the shard: two seeds, two processes")
     parser.add_argument("--split", choices=get_args(Split), default="train")
     add_engines(parser)
@@ -204,8 +219,11 @@ def main() -> None:
         task = progress.add_task(f"{given.split} users, minutes", total=given.minutes)
         for minutes in make_users(users, given.minutes, given.seed, given.split, given.engines):
             progress.advance(task, minutes)
+        task = progress.add_task("the agent's voice, anything, minutes", total=given.anything)
+        for minutes in make_anything(given.out / "agent" / "anything", given.anything, given.seed):
+            progress.advance(task, minutes)
         task = progress.add_task("agent, minutes", total=None)
-        for minutes in make_agent(given.out / "agent", held_out=given.split == "test"):
+        for minutes in make_agent(given.out / "agent" / "own", held_out=given.split == "test"):
             progress.advance(task, minutes)
 
 

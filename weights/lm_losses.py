@@ -27,16 +27,23 @@ class Weights:
     pad: float = 0.3
     first_codebook: float = 3.0  # where the others have 1
     no_word: float = 0.05  # of a frame in which no word of the user's ends
+    overdue: int = 8  # most that a tick counts for those before it, in which the agent put off what it does now
 
 
 def text_losses(
-    lm: LMModel, heard: torch.Tensor, target: torch.Tensor, replies: torch.Tensor, weights: Weights
+    lm: LMModel,
+    heard: torch.Tensor,
+    target: torch.Tensor,
+    replies: torch.Tensor,
+    times: torch.Tensor,
+    weights: Weights,
 ) -> dict[str, torch.Tensor]:
-    """heard [B, T, dim]; target [B, T], -1 for none; `replies` [B, T] marks the ticks in which a reply begins."""
+    """heard [B, T, dim]; target [B, T], -1 for none; `replies` [B, T] marks the ticks in which a reply begins; `times`
+    [B, T] is how often a tick counts."""
     logits = lm.text_linear(heard).float()
     loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
     weight = torch.where(target == PAD, weights.pad, torch.where(target == END_OF_PAD, weights.end_of_pad, 1.0))
-    weight = (weight * (target >= 0)).flatten()
+    weight = (weight * times * (target >= 0)).flatten()
     right = logits.argmax(-1) == target
     spoken = (target >= 0) & (target != PAD) & (target != END_OF_PAD)
     return {
@@ -47,14 +54,22 @@ def text_losses(
 
 
 def audio_losses(
-    lm: LMModel, heard: torch.Tensor, said: torch.Tensor, loud: torch.Tensor, chosen: torch.Tensor, weights: Weights
+    lm: LMModel,
+    heard: torch.Tensor,
+    said: torch.Tensor,
+    loud: torch.Tensor,
+    chosen: torch.Tensor,
+    times: torch.Tensor,
+    weights: Weights,
 ) -> dict[str, torch.Tensor]:
-    """heard [B, T, dim]; said [B, 1 + dep_q, T]; in the `chosen` positions of [B, T]. `loud` is where it speaks."""
+    """heard [B, T, dim]; said [B, 1 + dep_q, T]; in the `chosen` positions of [B, T], each `times` as often. `loud` is
+    where it speaks."""
     rows = said.transpose(1, 2)[chosen]  # [N, 1 + dep_q]
     logits = speak(lm, heard[chosen], rows[:, :-1]).float()  # [N, dep_q, card]
     target = rows[:, 1:].masked_fill(rows[:, 1:] == lm.initial_token_id, _IGNORED)  # before a session's tick 1
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=_IGNORED)
-    each = loss.view_as(target).sum(0) / (target >= 0).sum(0).clamp(min=1)  # [dep_q]
+    counts = (target >= 0) * times[chosen][:, None]  # [N, dep_q]
+    each = (loss.view_as(target) * counts).sum(0) / counts.sum(0).clamp(min=1)  # [dep_q]
     weight = torch.ones_like(each)
     weight[0] = weights.first_codebook
     right = (logits.argmax(-1) == target)[:, 0]

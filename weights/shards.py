@@ -108,6 +108,7 @@ class Batch:
     words: np.ndarray  # int64 [B, T]
     replies: np.ndarray  # bool [B, T]: the agent's reply begins
     late: np.ndarray  # bool [B, T]: not to be learnt from
+    overdue: np.ndarray  # int64 [B, T]: where it does at last what it put off, for how many ticks; else 0
 
 
 class TokenData:
@@ -145,6 +146,7 @@ class TokenData:
         codes[:] = np.array([-1, *self.format.silence, *self.format.silence])[:, None]
         words = np.full((len(places), ticks), -1, np.int64)
         replies, late = np.zeros((2, len(places), ticks), bool)
+        overdue = np.zeros((len(places), ticks), np.int64)
         for row, (d, at) in enumerate(places):
             n = min(ticks, d.length - at)
             frames = slice(d.begin + at, d.begin + at + n)
@@ -153,7 +155,8 @@ class TokenData:
             replies[row, [t - at for t in d.replies if at <= t < at + n]] = True
             for begin, end in d.late:
                 late[row, max(0, begin - at) : max(0, end - at)] = True
-        return Batch(codes, words, replies, late)
+                overdue[row, [t - at for t in (end,) if at <= t < at + n]] = end - begin
+        return Batch(codes, words, replies, late, overdue)
 
 
 def _early(starts: np.ndarray, last: int) -> np.ndarray:

@@ -102,7 +102,7 @@ class MoshiTrainee:
         sums: dict[str, list[float]] = {}
         batch = self._held_out.first(self._settings.held_out, self._settings.ticks)
         for rows in np.array_split(np.arange(len(batch.codes)), -(-len(batch.codes) // self._settings.batch)):
-            part = Batch(batch.codes[rows], batch.words[rows], batch.replies[rows], batch.late[rows])
+            part = Batch(**{name: array[rows] for name, array in vars(batch).items()})
             losses = self._losses(self.average, part, part.codes, np.random.default_rng(0))
             for name, value in losses.items():
                 sums.setdefault(f"held_out_{name}", []).append(value.item())
@@ -136,12 +136,13 @@ class MoshiTrainee:
         said[:, 0].masked_fill_(self._tensor(batch.late), -1)
         loud = (said[:, 1:] != self._silence[:, None]).any(1)  # [B, T]
         share = torch.where(loud, self._settings.loud_share, self._settings.silent_share)
-        chosen = self._tensor(rng.random(loud.shape)) < share
+        overdue = self._tensor(batch.overdue).clamp(max=weights.overdue)
+        chosen = (self._tensor(rng.random(loud.shape)) < share) | (overdue > 0)
         faster = self._settings.products == "bfloat16" and self.lm.dtype == torch.float32
         with torch.autocast(self.lm.device.type, torch.bfloat16, enabled=faster):
             heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
-            losses = text_losses(lm, heard, said[:, 0], self._tensor(batch.replies), weights)
-            losses |= audio_losses(lm, heard, said, loud, chosen & (said[:, 0] >= 0), weights)
+            losses = text_losses(lm, heard, said[:, 0], self._tensor(batch.replies), 1 + overdue, weights)
+            losses |= audio_losses(lm, heard, said, loud, chosen & (said[:, 0] >= 0), 1 + overdue, weights)
             losses |= word_losses(self._reading, heard, words, weights) if weights.words else {}
         named = {"text": weights.text, "audio": weights.audio, "words": weights.words}
         total = torch.stack([weight * losses[name] for name, weight in named.items() if name in losses]).sum()

@@ -16,7 +16,7 @@ from moshi.models.compression import MimiModel
 from duplex.frame import FRAME_SAMPLES
 from weights import run, train_mimi
 from weights.ahead import Ahead
-from weights.bank import Bank, NoBank, agent_sentences, make_agent, make_users
+from weights.bank import Bank, NoBank, agent_sentences, make_agent, make_anything, make_users
 from weights.hearing import Speech, bent
 from weights.intents import held_out_sentence
 from weights.losses import MelDistance, mel_filters
@@ -268,6 +268,17 @@ def test_shards_are_one_bank_and_a_half_written_frame_is_left_out(data: Path, tm
     assert len(Bank.open(tmp_path / "user").heard) == whole[0] + 5
 
 
+def test_the_agents_voice_says_anything(tmp_path: Path) -> None:
+    """Not sentences, and not the same for two seeds; its words are in the list of words."""
+    made = [sum(make_anything(tmp_path / str(seed), minutes=0.2, seed=seed)) for seed in (1, 2)]
+    banks = [Bank.open(tmp_path / str(seed)) for seed in (1, 2)]
+    for minutes, bank in zip(made, banks, strict=True):
+        assert len(bank.heard) == round(minutes * 750) and minutes >= 0.2
+        assert bank.paired.all() and np.array_equal(bank.heard, bank.meant)
+        assert len(set(bank.words[bank.words > 1].tolist())) > 10 and not (bank.words == 1).any()
+    assert banks[0].heard[:50].tobytes() != banks[1].heard[:50].tobytes()
+
+
 def test_a_folder_without_a_bank_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoBank, match=r"weights\.bank"):
         Speech.open(tmp_path)
@@ -293,7 +304,8 @@ def test_a_voice_that_is_bent_keeps_its_labels(data: Path) -> None:
     heard, meant, phones, moved = bent(pcm, bank.phones[numbers], words, frames=20, bend=1.15)
     assert heard.shape == meant.shape == (20 * FRAME_SAMPLES,) and not meant.any()
     before, after = np.flatnonzero(words), np.flatnonzero(moved > 0)
-    assert len(after) > 1 and list(moved[after]) == [words[k] for k in before if 3 <= np.ceil(k / 1.15) < 20]
+    kept = {int(np.ceil(k / 1.15)): words[k] for k in before}  # of two that end in one frame the later one
+    assert len(after) > 1 and {t: moved[t] for t in after} == {t: word for t, word in kept.items() if 3 <= t < 20}
     assert agreement(heard, phones) > agreement(pcm, bank.phones[numbers]) - 0.05
     same = bent(pcm, bank.phones[numbers], words, frames=24, bend=1.0)
     np.testing.assert_allclose(same[0], pcm, atol=1e-6)

@@ -252,6 +252,18 @@ def test_nothing_is_learnt_from_ticks_in_which_the_agent_is_late(tmp_path: Path)
     assert hidden == same and seen != differs
 
 
+def test_what_was_put_off_counts_for_all_the_ticks_before_it(tmp_path: Path) -> None:
+    batch = TokenData([dialogues(tmp_path / "late", late=[(6, 9)])]).first(2, 20)
+    assert [(int(t), int(batch.overdue[0, t])) for t in np.flatnonzero(batch.overdue[0])] == [(9, 3)]
+    judged = trainee(tmp_path / "late", dataclasses.replace(SMALL, loud_share=0.0, silent_share=0.0))
+    never = dataclasses.replace(batch, overdue=np.zeros_like(batch.overdue))
+    due, other = (judged._losses(judged.lm, b, b.codes, np.random.default_rng(0)) for b in (batch, never))
+    assert due["audio"] > 0 and other["audio"] == 0 and due["text"] != other["text"]
+    one, twice = (dataclasses.replace(batch, overdue=batch.overdue * n) for n in (1, 9))
+    capped = [judged._losses(judged.lm, b, b.codes, np.random.default_rng(0))["text"] for b in (one, twice)]
+    assert capped[0] != capped[1]
+
+
 def test_data_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     one, other = dialogues(tmp_path / "one"), tmp_path / "other"
     write_format(other, Format(K, (1,) * K, "mimi", "tokenizer"), WORDS)
