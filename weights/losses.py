@@ -64,7 +64,7 @@ def word_loss(logits: torch.Tensor, words: torch.Tensor, no_word: float) -> torc
 
 class Critics(nn.Module):
     """Discriminators on the complex STFT, one per window. Their layers' outputs serve feature matching. Small, and in
-    bfloat16: on a CPU three of twice as many channels in float32 take five times as long as the codec that they judge."""
+    bfloat16: on a CPU three with twice as many channels in float32 take five times as long as the codec does."""
 
     def __init__(self, windows: tuple[int, ...] = (512, 2048), channels: int = 8) -> None:
         super().__init__()
