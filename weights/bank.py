@@ -1,9 +1,9 @@
 """Utterances to train a codec on: `python -m weights.bank --out DIR --minutes M --seed S --split train`.
 
 Two banks in DIR. `user`: many voices, and beside each the agent's own voice saying the same at the same moments, which
-is what the codec shall hear in it. `agent`: the agent's sentences, once each. Both are runs of 80 ms frames in
-memory-mapped files: heard and meant (int16 [F, 1920]), phones (uint8 [F, 4], see `weights.phones`), paired (uint8 [F]),
-words (int16 [F], see `weights.vocabulary`).
+is what the codec shall hear in it. `agent`: the agent's sentences, once each, and where asked for words in no order
+(`--anything MINUTES`). Both are runs of 80 ms frames in memory-mapped files: heard and meant (int16 [F, 1920]), phones
+(uint8 [F, 4], see `weights.phones`), paired (uint8 [F]), words (int16 [F], see `weights.vocabulary`).
 The air between user and agent is added in training, anew each time.
 """
 
@@ -219,9 +219,10 @@ def main() -> None:
         task = progress.add_task(f"{given.split} users, minutes", total=given.minutes)
         for minutes in make_users(users, given.minutes, given.seed, given.split, given.engines):
             progress.advance(task, minutes)
-        task = progress.add_task("the agent's voice, anything, minutes", total=given.anything)
-        for minutes in make_anything(given.out / "agent" / "anything", given.anything, given.seed):
-            progress.advance(task, minutes)
+        if given.anything:
+            task = progress.add_task("the agent's voice, anything, minutes", total=given.anything)
+            for minutes in make_anything(given.out / "agent" / f"anything-{given.seed}", given.anything, given.seed):
+                progress.advance(task, minutes)
         task = progress.add_task("agent, minutes", total=None)
         for minutes in make_agent(given.out / "agent" / "own", held_out=given.split == "test"):
             progress.advance(task, minutes)

