@@ -43,9 +43,9 @@ class Layer(NamedTuple):
 
 
 class Stepped(StreamingContainer):
-    """Takes the place of a codec's transformer, for streams of one position a frame; a whole signal is left to moshi.
+    """Takes the place of a codec's transformer in streams, position by position; a whole signal is left to moshi.
 
-    moshi's rings forget the oldest position of a chunk of several early, so those would not be the same.
+    In a chunk of several positions moshi's rings forget the oldest ones early; these do not.
     """
 
     def __init__(self, projected: ProjectedTransformer) -> None:
@@ -59,10 +59,10 @@ class Stepped(StreamingContainer):
         self._layers = [_layer(layer) for layer in layers]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
-        """[B, dim, T] -> [B, dim, T], where T is 1 in a stream."""
+        """[B, dim, T] -> [B, dim, T]"""
         if self.whole.transformer._streaming_state is None:
             return tuple(self.whole(x))
-        return (self._step(x.squeeze(2)).unsqueeze(2),)
+        return (torch.stack([self._step(position) for position in x.unbind(2)], 2),)
 
     def _step(self, x: torch.Tensor) -> torch.Tensor:
         """[B, dim] -> [B, dim]"""

@@ -47,6 +47,18 @@ def test_streamed_masked_and_reset_as_moshi(context: int) -> None:
 
 
 @torch.no_grad()
+def test_a_chunk_of_several_positions_is_as_one_by_one() -> None:
+    """Also where the ring goes round within the chunk."""
+    ours = faster(mimi(context=7, num_layers=2))
+    latent = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (ROWS, MIMI["seanet"]["dimension"], 20))).float()
+    streamed = []
+    for sizes in ([1] * 20, [5, 9, 6]):
+        with no_compile(), ours.streaming(ROWS):
+            streamed.append(torch.cat([ours.encoder_transformer(part)[0] for part in latent.split(sizes, 2)], 2))
+    torch.testing.assert_close(*streamed, atol=0, rtol=0)
+
+
+@torch.no_grad()
 def test_whole_and_streamed_from_end_to_end() -> None:
     theirs = mimi(num_layers=2)
     ours = faster(copy.deepcopy(theirs))
