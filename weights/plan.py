@@ -36,9 +36,13 @@ SCENES: dict[str, float] = {
 MORE = {"interrupt": 1.2, "backchannel": 1.5}  # times as often in training: to be told from each other in 4 ticks
 SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
 WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
+DRILL_SHARE = 0.5  # of dialogues in training: short questions only, each slot of each intent as often as any other
+DRILL_GAP_MS = (300, 1000)
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
-READY_MS = 160  # from here on a reply may begin: nothing is learnt from ticks in which it still does not
-LATE_GAP_MS, LATE_SHARE = (320, 2000), 0.2  # of replies in training: who missed its moment shall still answer
+# In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its moment
+# drawn, each tick would have a small chance, which at a low temperature is none.
+READY_MS = 160
+LATE_GAP_MS, LATE_SHARE = (240, 1000), 0.25  # of replies in training: who missed its moment shall still answer
 REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
@@ -150,6 +154,8 @@ def plan(
         draft.add("agent", "greeting", GREETING, gap_ms=500)
     more = MORE if split == "train" else {}
     shares = {name: share * more.get(name, 1.0) for name, share in SCENES.items() if not quiet or name in _QUIET}
+    if split == "train" and not quiet and rng.random() < DRILL_SHARE:
+        draft.drill, shares = True, {"answer": 1.0}
     while draft.seconds < seconds:
         draft.scene = rng.choices(list(shares), list(shares.values()))[0]
         _PLAYED[draft.scene](draft)
@@ -173,6 +179,7 @@ class _Draft:
     split: Split
     lines: list[Line] = field(default_factory=list)
     scene: str = ""
+    drill: bool = False
     seconds: float = 0.0  # a guess
     idle_ms: float = 0.0  # silence owed before the next line
     tail: int = START  # the line that the next scene follows
@@ -190,9 +197,11 @@ class _Draft:
         return len(self.lines) - 1
 
     def reply(self, intent: Intent, slot: tuple[str, str]) -> int:
-        late = self.split == "train" and self.rng.random() < LATE_SHARE
-        gap_ms = self.rng.randint(*(LATE_GAP_MS if late else AGENT_GAP_MS))
-        text = intent.answered(slot)
+        text, gap_ms = intent.answered(slot), READY_MS
+        if self.split == "test":
+            gap_ms = self.rng.randint(*AGENT_GAP_MS)
+        elif self.rng.random() < LATE_SHARE:
+            gap_ms = self.rng.randint(*LATE_GAP_MS)
         return self.add("agent", "reply", text, gap_ms, after=self.tail, intent=intent.name, expect=slot[1])
 
     def question(
@@ -205,6 +214,9 @@ class _Draft:
             return [w for w in intent.wordings_of(self.split) if len(w.split()) >= words]
 
         able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
+        if self.drill:
+            intent, slot = self.rng.choice([(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots])
+            return intent, slot, intent.asked(self.rng.choice(wordings(intent)), slot)
         shares = [math.sqrt(len(intent.slots)) for intent in able]
         intent = self.rng.choice(able) if self.split == "test" else self.rng.choices(able, shares)[0]
         slot = self.rng.choice(intent.slots)
@@ -224,11 +236,12 @@ def _after_opening(opening: str, text: str) -> str:
 
 def _answer(d: _Draft) -> None:
     intent, slot, text = d.question()
-    if d.split == "train" and d.rng.random() < REPEAT_SHARE:
+    if d.split == "train" and not d.drill and d.rng.random() < REPEAT_SHARE:
         intent, saying = intents()["repeat"], anything(d.rng, slot_words())
         slot, text = (saying, saying), intent.asked(d.rng.choice(intent.wordings_of("train")), (saying, saying))
     text = _after_opening(d.pick(OPENINGS, "openings"), text)
-    d.add("user", "question", text, intent=intent.name, expect=slot[1])
+    gap_ms = d.rng.randint(*DRILL_GAP_MS) if d.drill else None
+    d.add("user", "question", text, gap_ms, intent=intent.name, expect=slot[1])
     d.reply(intent, slot)
 
 
