@@ -39,8 +39,8 @@ WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
 DRILL_SHARE = 0.5  # of dialogues in training: short questions only, each slot of each intent as often as any other
 DRILL_GAP_MS = (300, 1000)
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
-# In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its moment
-# drawn, each tick would have a small chance, which at a low temperature is none.
+# In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
+# moment drawn, each tick would have a small chance, which at a low temperature is none.
 READY_MS = 160
 LATE_GAP_MS, LATE_SHARE = (240, 1000), 0.25  # of replies in training: who missed its moment shall still answer
 REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
