@@ -216,10 +216,10 @@ class _Draft:
         able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
         if self.drill:
             intent, slot = self.rng.choice([(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots])
-            return intent, slot, intent.asked(self.rng.choice(wordings(intent)), slot)
-        shares = [math.sqrt(len(intent.slots)) for intent in able]
-        intent = self.rng.choice(able) if self.split == "test" else self.rng.choices(able, shares)[0]
-        slot = self.rng.choice(intent.slots)
+        else:
+            shares = [math.sqrt(len(intent.slots)) for intent in able]
+            intent = self.rng.choice(able) if self.split == "test" else self.rng.choices(able, shares)[0]
+            slot = self.rng.choice(intent.slots)
         return intent, slot, intent.asked(self.rng.choice(wordings(intent)), slot)
 
     def pick(self, texts: tuple[str, ...], more: str = "") -> str:

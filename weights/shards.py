@@ -155,7 +155,8 @@ class TokenData:
             replies[row, [t - at for t in d.replies if at <= t < at + n]] = True
             for begin, end in d.late:
                 late[row, max(0, begin - at) : max(0, end - at)] = True
-                overdue[row, [t - at for t in (end,) if at <= t < at + n]] = end - begin
+                if at <= end < at + n:
+                    overdue[row, end - at] = end - begin
         return Batch(codes, words, replies, late, overdue)
 
 
