@@ -36,8 +36,9 @@ SCENES: dict[str, float] = {
 MORE = {"interrupt": 1.2, "backchannel": 1.5}  # times as often in training: to be told from each other in 4 ticks
 SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
 WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
-DRILL_SHARE = 0.5  # of dialogues in training: short questions only, each slot of each intent as often as any other
-DRILL_GAP_MS = (300, 1000)
+# Of dialogues in training: short questions only, each slot of each intent as often as any other; long replies only.
+DRILLS: dict[tuple[str, ...], float] = {("answer",): 0.4, ("interrupt", "backchannel"): 0.2}
+DRILL_GAP_MS = (300, 1000)  # before a short question
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
 # moment drawn, each tick would have a small chance, which at a low temperature is none.
@@ -154,13 +155,18 @@ def plan(
         draft.add("agent", "greeting", GREETING, gap_ms=500)
     more = MORE if split == "train" else {}
     shares = {name: share * more.get(name, 1.0) for name, share in SCENES.items() if not quiet or name in _QUIET}
-    if split == "train" and not quiet and rng.random() < DRILL_SHARE:
-        draft.drill, shares = True, {"answer": 1.0}
+    if split == "train" and not quiet and (drill := _drawn(rng, DRILLS)):
+        draft.drill, shares = drill == ("answer",), dict.fromkeys(drill, 1.0)
     while draft.seconds < seconds:
         draft.scene = rng.choices(list(shares), list(shares.values()))[0]
         _PLAYED[draft.scene](draft)
     rest_ms = round(draft.idle_ms) + rng.randint(1500, 3000)
     return Dialogue(seed, split, voice, other, channel, tuple(draft.lines), rest_ms)
+
+
+def _drawn(rng: Random, shares: dict[tuple[str, ...], float]) -> tuple[str, ...]:
+    """One of the keys, by its share; () for what is left of 1."""
+    return rng.choices([*shares, ()], [*shares.values(), 1 - sum(shares.values())])[0]
 
 
 def _channel(rng: Random) -> Channel:
@@ -179,7 +185,7 @@ class _Draft:
     split: Split
     lines: list[Line] = field(default_factory=list)
     scene: str = ""
-    drill: bool = False
+    drill: bool = False  # in short questions
     seconds: float = 0.0  # a guess
     idle_ms: float = 0.0  # silence owed before the next line
     tail: int = START  # the line that the next scene follows

@@ -14,7 +14,7 @@ from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from duplex.recording import Recording
 from duplex.turns import levels_db
 from weights.intents import Split, intents, number, sentences
-from weights.plan import DRILL_SHARE, LATE_SHARE, SCENES, Channel, Dialogue, Line, plan
+from weights.plan import DRILLS, LATE_SHARE, SCENES, Channel, Dialogue, Line, plan
 from weights.sayings import section
 from weights.synth import FADE_SAMPLES, Placed, make, own_ticks, place, render
 from weights.voices import AGENT, PITCHES, Clip, HibariSpeaker, Voice, speaker, voices
@@ -125,10 +125,12 @@ def test_the_agent_speaks_only_where_it_should(plans: list[Dialogue]) -> None:
     assert plan(1, greeting=1.0).lines[0].kind == "greeting"
 
 
-def test_half_of_the_training_are_drills_in_which_all_slots_come_alike() -> None:
+def test_many_dialogues_in_training_are_drills_in_which_all_slots_come_alike() -> None:
     plans = [plan(seed) for seed in range(400)]
+    overlap = [p for p in plans if {line.scene for line in p.lines} == {"interrupt", "backchannel"}]
+    assert len(overlap) / len(plans) == pytest.approx(DRILLS["interrupt", "backchannel"], abs=0.08)
     drills = [p for p in plans if {line.scene for line in p.lines} == {"answer"}]
-    assert len(drills) / len(plans) == pytest.approx(DRILL_SHARE, abs=0.08)
+    assert len(drills) / len(plans) == pytest.approx(DRILLS[("answer",)], abs=0.08)
     asked = [line for p in drills for line in p.lines if line.kind == "question"]
     assert all(len(intents()[line.intent].slots) > 1 for line in asked)
     many = {name: len(intent.slots) for name, intent in intents().items() if len(intent.slots) > 1}
