@@ -80,6 +80,7 @@ def take(agent: np.ndarray, *sayings: Saying, begins: tuple[float, ...] = (), cr
         ("1, 2,3", "one two three"),
         ("Cat is spelled C. A. T.", "cat is spelled cat"),
         ("C-A-T", "cat"),
+        ("She sells seashells by the seashore.", "she sells sea shells by the sea shore"),
         ("I can't, I'm a grey well-known colour!", "i can not i am a gray well known color"),
     ],
 )

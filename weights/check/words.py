@@ -19,6 +19,7 @@ SHARED = 0.6  # of a reply's words must be heard for it to have been said
 _NEARLY_FROM = 5  # an answer of so many words may lack one in five: whisper loses one now and then
 _SYMBOLS = {"+": " plus ", "×": " times ", "*": " times ", "=": " is ", "%": " percent ", "&": " and ", "’": "'"}
 _SHORT = {"can't": "can not", "won't": "will not", "let's": "let us", "cannot": "can not", "ok": "okay"}
+_SHORT |= {"seashells": "sea shells", "seashore": "sea shore"}  # whisper writes either
 _ENDINGS = {"n't": " not", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am", "'s": " is", "'d": " would"}
 _BRITISH = "colour colours favourite neighbour grey kilometre kilometres metre metres centre theatre apologise equals"
 _AMERICAN = "color colors favorite neighbor gray kilometer kilometers meter meters center theater apologize is"
