@@ -28,6 +28,7 @@ class Weights:
     first_codebook: float = 3.0  # where the others have 1
     no_word: float = 0.05  # of a frame in which no word of the user's ends
     overdue: int = 8  # most that a tick counts for those before it, in which the agent put off what it does now
+    late_reply: float = 4.0  # as often again where that is to begin a reply: in doubt it shall answer
 
 
 def text_losses(
@@ -43,7 +44,8 @@ def text_losses(
     logits = lm.text_linear(heard).float()
     loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
     weight = torch.where(target == PAD, weights.pad, torch.where(target == END_OF_PAD, weights.end_of_pad, 1.0))
-    weight = (weight * times * (target >= 0)).flatten()
+    late = (times > 1) & (target == END_OF_PAD)
+    weight = (weight * torch.where(late, weights.late_reply, 1.0) * times * (target >= 0)).flatten()
     right = logits.argmax(-1) == target
     spoken = (target >= 0) & (target != PAD) & (target != END_OF_PAD)
     return {

@@ -43,7 +43,7 @@ AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
 # moment drawn, each tick would have a small chance, which at a low temperature is none.
 READY_MS = 160
-LATE_GAP_MS, LATE_SHARE = (240, 1000), 0.25  # of replies in training: who missed its moment shall still answer
+LATE_GAP_MS, LATE_SHARE = (240, 2000), 0.4  # of replies in training: who missed its moment shall still answer
 REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)

@@ -15,11 +15,12 @@ from moshi.quantization.core_vq import EuclideanCodebook
 from moshi.utils.compile import no_compile
 
 from duplex.engine.depth import Depth, fits
-from duplex.engine.text import PAD
+from duplex.engine.text import END_OF_PAD, PAD
 from tests.engine.tiny import LM, MIMI, write_tiny
 from weights import run, train_moshi
 from weights.disturb import Disturb, disturbed
 from weights.lm import begin_with_codebooks, build, delayed, listen, speak
+from weights.lm_losses import Weights, text_losses
 from weights.shards import Batch, Format, NoTokens, Spans, TokenData, Tokens, Writer, write_format
 from weights.train_moshi import MoshiTrainee, Settings, export, rate
 
@@ -262,6 +263,19 @@ def test_what_was_put_off_counts_for_all_the_ticks_before_it(tmp_path: Path) -> 
     long, longer = (dataclasses.replace(batch, overdue=np.where(batch.overdue, n, 0)) for n in (8, 27))
     eight, more = (judged._losses(judged.lm, b, b.codes, np.random.default_rng(0))["text"] for b in (long, longer))
     assert eight == more != due["text"]
+
+
+def test_a_late_reply_counts_more_where_it_begins() -> None:
+    lm = build(LM, 0)
+    heard, target = torch.randn(1, 4, lm.dim), torch.tensor([[PAD, END_OF_PAD, 9, PAD]])
+    replies = torch.zeros(1, 4, dtype=torch.bool)
+
+    def text_loss(late_reply: float, *times: int) -> float:
+        weights = Weights(late_reply=late_reply)
+        return text_losses(lm, heard, target, replies, torch.tensor([times]), weights)["text"].item()
+
+    assert text_loss(1.0, 1, 1, 1, 3) == text_loss(4.0, 1, 1, 1, 3)  # a late stop, a reply in time
+    assert text_loss(4.0, 1, 2, 1, 1) == pytest.approx(text_loss(1.0, 1, 8, 1, 1)) != text_loss(1.0, 1, 2, 1, 1)
 
 
 def test_data_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
