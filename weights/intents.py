@@ -54,6 +54,9 @@ class Intent:
         return len(sentences(self.reply)) >= LONG_SENTENCES
 
 
+UNKNOWN = Intent("unknown", (), "I am sorry, I did not understand that.")  # whatever else is said to the agent
+
+
 def number(n: int) -> str:
     """0 to 99 in words, two words above twenty: the synthesiser then knows where each begins."""
     if n < 20:

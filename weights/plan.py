@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Literal
 
 from weights.air import Channel
-from weights.intents import Intent, Split, intents, slot_words
+from weights.intents import UNKNOWN, Intent, Split, intents, slot_words
 from weights.sayings import anything, section
 from weights.voices import DEFAULT, WHISPERED, Voice, voices
 
@@ -44,6 +44,7 @@ AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # moment drawn, each tick would have a small chance, which at a low temperature is none.
 READY_MS = 160
 LATE_GAP_MS, LATE_SHARE = (240, 2000), 0.4  # of replies in training: who missed its moment shall still answer
+UNKNOWN_SHARE = 0.1  # of questions in training, drills apart, that are none of the intents'
 REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
@@ -219,6 +220,13 @@ class _Draft:
         def wordings(intent: Intent) -> list[str]:
             return [w for w in intent.wordings_of(self.split) if len(w.split()) >= words]
 
+        learning = self.split == "train" and not self.drill
+        if learning and wanted(UNKNOWN) and self.rng.random() < UNKNOWN_SHARE:
+            return (
+                UNKNOWN,
+                UNKNOWN.slots[0],
+                self.rng.choice([s for s in section("unknown") if len(s.split()) >= words]),
+            )
         able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
         if self.drill:
             intent, slot = self.rng.choice([(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots])

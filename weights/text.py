@@ -17,7 +17,7 @@ import numpy as np
 import sentencepiece
 
 from duplex.engine.text import END_OF_PAD, PAD
-from weights.intents import intents
+from weights.intents import UNKNOWN, intents
 from weights.plan import AGENT_BACKCHANNELS, GREETING
 from weights.sayings import section
 
@@ -44,7 +44,7 @@ def sentences() -> list[str]:
             found[intent.answered(slot)] = None
             asks = (*intent.wordings, *intent.more)
             found |= dict.fromkeys(intent.asked(wording, slot) for wording in asks)
-    return list(found)
+    return [*found, UNKNOWN.reply]
 
 
 def train_tokenizer(texts: Iterable[str], out: Path, card: int = CARD) -> Path:

@@ -10,6 +10,7 @@ import jiwer
 import pytest
 
 from weights.intents import Intent, intents
+from weights.sayings import section
 
 ARTICLES = "a an the and or of in on at to for from with by is are am be please so some any"
 CARRIERS = (
@@ -67,6 +68,13 @@ def test_no_wording_to_learn_from_is_a_word_away_from_the_held_out_one(intent: I
 def test_no_wording_means_two_things() -> None:
     asked = Counter(_bare(i.asked(w, s)) for i in ALL for w in (*i.wordings, *i.more) for s in i.slots)
     assert [text for text, n in asked.items() if n > 1] == []
+
+
+def test_what_is_unknown_is_no_wording_of_an_intent() -> None:
+    asked = {_bare(i.asked(w, s)) for i in ALL for w in (*i.wordings, *i.more) for s in i.slots}
+    unknown = [_bare(text) for text in section("unknown")]
+    assert len(unknown) > 1_500 and len(set(unknown)) == len(unknown)
+    assert not asked & set(unknown)
 
 
 def test_no_two_intents_differ_in_a_small_word_alone() -> None:

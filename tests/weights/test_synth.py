@@ -13,7 +13,7 @@ import pytest
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from duplex.recording import Recording
 from duplex.turns import levels_db
-from weights.intents import Split, intents, number, sentences
+from weights.intents import UNKNOWN, Split, intents, number, sentences
 from weights.plan import DRILLS, LATE_GAP_MS, LATE_SHARE, SCENES, Channel, Dialogue, Line, plan
 from weights.sayings import section
 from weights.synth import FADE_SAMPLES, Placed, make, own_ticks, place, render
@@ -141,6 +141,15 @@ def test_many_dialogues_in_training_are_drills_in_which_all_slots_come_alike() -
     assert sum(others) / len(others) < 0.1
 
 
+def test_what_no_intent_means_is_answered_in_training_alone() -> None:
+    trained = [line for seed in range(300) for line in plan(seed).lines]
+    asked = [line for line in trained if line.intent == UNKNOWN.name and line.who == "user"]
+    assert asked and {line.text for line in trained if line.intent == UNKNOWN.name} & {UNKNOWN.reply}
+    assert any(text in section("unknown") for text in (line.text for line in asked))
+    tested = [line for seed in range(100) for line in plan(seed, "test").lines]
+    assert not any(line.intent == UNKNOWN.name for line in tested)
+
+
 # --- sound ------------------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +161,9 @@ def test_the_agent_answers_on_a_frame_at_a_human_gap_and_sometimes_late_in_train
     replies = [(p, dialogue[p.line.after]) for dialogue in placed for p in dialogue if p.line.kind == "reply"]
     assert all(p.begin % FRAME_SAMPLES == 0 for p, _ in replies)
     gaps_s = np.array([(p.begin - asked.end) / SAMPLE_RATE for p, asked in replies])
-    shortest_s, on_time_s, longest_s = (0.08, 0.32, 0.32) if split == "test" else (0.16, 0.24, (LATE_GAP_MS[1] + 80) / 1000)
+    shortest_s, on_time_s, longest_s = (
+        (0.08, 0.32, 0.32) if split == "test" else (0.16, 0.24, (LATE_GAP_MS[1] + 80) / 1000)
+    )
     assert gaps_s.min() >= shortest_s and gaps_s.max() <= longest_s
     assert (gaps_s < on_time_s + 1e-9).mean() == pytest.approx(on_time, abs=0.1)
 

@@ -12,7 +12,7 @@ from weights.check.play import Take
 from weights.check.table import Miss, Row
 from weights.check.users import Script
 from weights.check.words import Reply, is_a_reply, is_right, replies
-from weights.intents import intents
+from weights.intents import UNKNOWN, intents
 from weights.plan import Line
 from weights.voices import DEFAULT
 
@@ -36,7 +36,7 @@ class Hearing:
     """The judge's ears."""
 
     transcribe: Transcriber
-    known: Sequence[Reply] = field(default_factory=lambda: replies(intents()))
+    known: Sequence[Reply] = field(default_factory=lambda: replies(intents() | {UNKNOWN.name: UNKNOWN}))
 
     def heard(self, take: Take, begin: int, end: int | None = None) -> str:
         """The transcript of the agent's channel in [begin, end), in samples; "" where it does not talk."""
