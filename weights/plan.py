@@ -222,11 +222,8 @@ class _Draft:
 
         learning = self.split == "train" and not self.drill
         if learning and wanted(UNKNOWN) and self.rng.random() < UNKNOWN_SHARE:
-            return (
-                UNKNOWN,
-                UNKNOWN.slots[0],
-                self.rng.choice([s for s in section("unknown") if len(s.split()) >= words]),
-            )
+            asks = [text for text in section("unknown") if len(text.split()) >= words]
+            return UNKNOWN, UNKNOWN.slots[0], self.rng.choice(asks)
         able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
         if self.drill:
             intent, slot = self.rng.choice([(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots])
