@@ -217,8 +217,9 @@ class _Draft:
         """An intent, a slot, and how the user asks, in a wording of at least so many `words`. In training an intent of
         many slots comes more often, since each of them has to be learnt."""
 
-        def wordings(intent: Intent) -> list[str]:
-            return [w for w in intent.wordings_of(self.split) if len(w.split()) >= words]
+        def wordings(intent: Intent) -> tuple[str, ...]:
+            asks = intent.wordings_of(self.split)
+            return asks if words == 1 else tuple(ask for ask in asks if len(ask.split()) >= words)
 
         learning = self.split == "train" and not self.drill
         if learning and wanted(UNKNOWN) and self.rng.random() < UNKNOWN_SHARE:
