@@ -4,8 +4,8 @@
 #   weights/recipe.sh [FOLDER]             default: runs/nano
 #   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
-# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in two parts, here it is one, and
-# on dialogues of before the drills.
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in four parts, the
+# last one on drills; here it is one, on dialogues as weights/plan.py makes them now.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
