@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ RESPOND_MS = 240.0
 HERE, LOSSY = "in process", ("wire chat",)
 WIRES = ("pcm", "chat")  # the codes of the wire "tokens" are a model's, which these agents are not
 BURSTS = 60
+SERVERS_AT_ONCE = 4
 LAG_MS = PLAYOUT_LAG * FRAME_SAMPLES * 1000 / SAMPLE_RATE
 
 HEAD = ("where", "what", "known ms", "found ms", "residual ms", "")
@@ -83,8 +85,9 @@ def row(check: Check) -> list[str]:
 def _delays(wires: Sequence[str], folder: Path) -> Iterator[Check]:
     user = Span(SAMPLE_RATE + 137, 2 * SAMPLE_RATE + 11)  # on no hop's edge
     said = scenario("delay", [user], 4.0)
-    for delay_ms in DELAYS_MS:
-        for where, heard in _played("echo", {"delay_ms": delay_ms}, said, wires, folder):
+    played = _side_by_side("echo", [{"delay_ms": delay_ms} for delay_ms in DELAYS_MS], said, wires, folder)
+    for delay_ms, found in zip(DELAYS_MS, played, strict=True):
+        for where, heard in found:
             yield Check(where, "delay", delay_ms + _late_ms(where), _onset_ms(heard, user.begin))
 
 
@@ -93,9 +96,10 @@ def _stops(wires: Sequence[str], folder: Path) -> Iterator[Check]:
     there only the stop is checked."""
     turn, interruption = Span(SAMPLE_RATE, 2 * SAMPLE_RATE), Span(3 * SAMPLE_RATE, 4 * SAMPLE_RATE)
     said = scenario("stop", [turn, interruption], 6.0)
-    for stop_ms in STOPS_MS:
-        settings = {"respond_after_ms": RESPOND_MS, "stop_after_ms": stop_ms, "reply_ms": 5000.0}
-        for where, heard in _played("scripted", settings, said, wires, folder):
+    fixed = {"respond_after_ms": RESPOND_MS, "reply_ms": 5000.0}
+    settings = [fixed | {"stop_after_ms": stop_ms} for stop_ms in STOPS_MS]
+    for stop_ms, found in zip(STOPS_MS, _side_by_side("scripted", settings, said, wires, folder), strict=True):
+        for where, heard in found:
             if where not in LOSSY:
                 yield Check(where, "response", RESPOND_MS + _late_ms(where), _onset_ms(heard, turn.end))
             yield Check(where, "stop", stop_ms + _late_ms(where), _end_ms(heard, interruption.begin))
@@ -171,10 +175,21 @@ def scenario(name: str, spoken: Sequence[Span], seconds: float) -> Scenario:
     return Scenario(name, pcm, facts)
 
 
+def _side_by_side(
+    agent: str, settings: Sequence[Mapping[str, float]], said: Scenario, wires: Sequence[str], folder: Path
+) -> Iterator[list[tuple[str, Recording]]]:
+    """For each of `settings`, in their order: what `_played` gives. Most of it is waiting for servers."""
+    with ThreadPoolExecutor(SERVERS_AT_ONCE) as pool:
+        yield from pool.map(
+            lambda i: list(_played(agent, settings[i], said, wires, folder / f"{agent}-{i}")), range(len(settings))
+        )
+
+
 def _played(
     agent: str, settings: Mapping[str, float], said: Scenario, wires: Sequence[str], folder: Path
 ) -> Iterator[tuple[str, Recording]]:
     """In this process, then over each wire of one server."""
+    folder.mkdir()
     yield HERE, asyncio.run(_played_here(agent, settings, said, folder / said.id))
     if not wires:
         return

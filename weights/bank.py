@@ -10,7 +10,8 @@ The air between user and agent is added in training, anew each time.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -24,6 +25,7 @@ from weights.flags import add_engines
 from weights.intents import Split, held_out_sentence, sentences
 from weights.phones import SLOTS, labels
 from weights.plan import plan
+from weights.sayings import sections
 from weights.speech import Pairing
 from weights.text import replies
 from weights.vocabulary import vocabulary, word_ends
@@ -36,8 +38,10 @@ _FILES = {
     "paired": ("u1", 1),
     "words": ("<i2", 1),
 }
-_SALAD_SHARE = 0.25  # of the users' sentences: words in no order, so that sounds are learnt and not sentences
-_BREATH_SHARE, _SENTENCES_AT_ONCE = 0.3, 4  # after a sentence; at most
+_WHOLE_SHARE: dict[Split, float] = {"train": 0.15, "test": 1.0}  # of the users' lines: whole sentences
+_SALAD_SHARE = 0.5  # of the others: words in no order; the rest is pieces of several sentences
+_PIECES, _PIECE_WORDS = (2, 4), (1, 5)  # in a line; in a piece
+_LINES = (1, 4)  # in one breath
 _PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06  # around a voice; held-out bodies stay apart
 _SILENCE_FRAMES = (2, 9)  # after an utterance
 _ANYTHING_WORDS = (3, 9)  # in no order, of the agent's
@@ -47,10 +51,25 @@ class NoBank(Exception):
     """The folder holds no bank; the message says how to make one."""
 
 
+class Sound:
+    """The frames of all shards, which stay in their files: together they are more than fits into memory."""
+
+    def __init__(self, shards: Sequence[np.ndarray]) -> None:
+        self._shards, self._ends = shards, np.cumsum([len(shard) for shard in shards])
+
+    def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
+        """int64 [T], all of one shard, as `Bank.segments` gives them -> int16 [T, 1920]"""
+        shard = int(np.searchsorted(self._ends, numbers[0], side="right"))
+        return self._shards[shard][numbers - (self._ends[shard] - len(self._shards[shard]))]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+
 @dataclass(frozen=True)
 class Bank:
-    heard: np.ndarray
-    meant: np.ndarray
+    heard: Sound
+    meant: Sound
     phones: np.ndarray
     paired: np.ndarray
     words: np.ndarray
@@ -64,8 +83,9 @@ class Bank:
             raise NoBank(f"{folder} holds no utterances; make some: python -m weights.bank --out {folder.parent}")
         lengths = [min(len(_mapped(shard, name)) for name in _FILES) for shard in shards]  # one may still be growing
         parts = {n: [_mapped(s, n)[:k] for s, k in zip(shards, lengths, strict=True)] for n in _FILES}
-        whole = {n: part[0] if len(part) == 1 else np.concatenate(part) for n, part in parts.items()}
-        return cls(**whole, shards=tuple(lengths))
+        heard, meant = Sound(parts.pop("heard")), Sound(parts.pop("meant"))
+        labelled = {name: np.concatenate(part) for name, part in parts.items()}
+        return cls(heard, meant, **labelled, shards=tuple(lengths))
 
     def segments(self, rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
         """Frame numbers int64 [count, frames], from all shards alike. Raises NoBank when one is shorter than that."""
@@ -84,7 +104,7 @@ def make_users(
     rng, made, n = np.random.default_rng((seed, 1)), 0.0, 0
     known = voices(split, engines)
     with _Writer(folder) as writer:
-        for text in _asked(seed, split):
+        for text in asked(seed, split):
             clip, meant, paired = _spoken(text, _voice(rng, known), seed * 1_000_003 + n)
             frames = writer.append(clip, meant, paired, int(rng.integers(*_SILENCE_FRAMES)), int(rng.integers(1920)))
             made, n = made + frames / 750, n + 1
@@ -164,20 +184,39 @@ def _frames(pcm: np.ndarray, offset: int, frames: int) -> np.ndarray:
     return (np.clip(out, -1, 1) * 32767).astype("<i2")
 
 
-def _asked(seed: int, split: Split) -> Iterator[str]:
-    """What users say, for ever."""
+def asked(seed: int, split: Split) -> Iterator[str]:
+    """What users say, for ever. In training little of it is whole sentences, which an encoder would learn by heart."""
     rng = np.random.default_rng((seed, 2))
-    words = sorted({w.strip(".,!?:;") for text in _user_texts(0, split, 400) for w in text.split()})
-    index = 0
-    breath: list[str] = []
+    heard = _user_texts(0, split, 400)
+    if split == "train":
+        heard += [line for lines in sections().values() for line in lines]
+    words = sorted({w for text in heard for w in _bare(text)})
+    whole = (text for i in itertools.count() for text in _user_texts(seed * 1_000_000 + i, split, 1))
     while True:
-        for text in _user_texts(seed * 1_000_000 + index, split, 1):
-            salad = " ".join(rng.choice(words, int(rng.integers(2, 7)))) + "."
-            breath.append(salad if rng.random() < _SALAD_SHARE else text)
-            if len(breath) == _SENTENCES_AT_ONCE or rng.random() < _BREATH_SHARE:
-                yield " ".join(breath)
-                breath = []
-        index += 1
+        lines = int(rng.integers(*_LINES))
+        yield " ".join(
+            next(whole) if rng.random() < _WHOLE_SHARE[split] else _made_up(rng, heard, words) for _ in range(lines)
+        )
+
+
+def _made_up(rng: np.random.Generator, heard: list[str], words: list[str]) -> str:
+    """Pieces of several sentences in a row, or words in no order."""
+    if rng.random() < _SALAD_SHARE:
+        said = [str(word) for word in rng.choice(words, int(rng.integers(2, 7)))]
+    else:
+        said = [w for _ in range(int(rng.integers(*_PIECES))) for w in _piece(rng, heard)]
+    return " ".join(said) + (".", "?")[int(rng.integers(2))]
+
+
+def _piece(rng: np.random.Generator, heard: list[str]) -> list[str]:
+    words = _bare(heard[int(rng.integers(len(heard)))])
+    count = min(len(words), int(rng.integers(*_PIECE_WORDS)))
+    begin = int(rng.integers(len(words) - count + 1))
+    return words[begin : begin + count]
+
+
+def _bare(text: str) -> list[str]:
+    return [word.strip(".,!?:;") for word in text.split()]
 
 
 def _user_texts(first: int, split: Split, count: int) -> list[str]:

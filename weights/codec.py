@@ -20,7 +20,7 @@ _GAIN = 1.2  # over sqrt(fan in): with PyTorch's default the signal dies on its 
 _FIRST, _LAST = 10.0, 0.015  # speech has a deviation of about 0.07, the layers want 1
 
 _LAST_LAYERS = 3  # of the encoder, from its last stride on: strided convolution, ELU, convolution
-_THIN = {"encoder": 64, "decoder": 8}  # channels; where a part has fewer its residual blocks add nothing: they are
+_THIN = {"encoder": 32, "decoder": 8}  # channels; where a part has fewer its residual blocks add nothing: they are
 # most of the time and, in an encoder, little of the use
 
 

@@ -11,7 +11,7 @@ from scipy.fft import irfft, rfft
 
 from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from weights.air import Channel, transformed
-from weights.bank import Bank
+from weights.bank import Bank, Sound
 from weights.phones import LATE_SLOTS, SLOTS
 from weights.plan import BEST_SNR_DB, ROOM_SHARE, TELEPHONE_SHARE
 
@@ -129,7 +129,7 @@ def bent(
     return heard, np.zeros_like(heard), phones.reshape(-1)[slots.astype(int)].reshape(frames, SLOTS), moved
 
 
-def _pcm(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def _pcm(frames: Sound, numbers: np.ndarray) -> np.ndarray:
     return frames[numbers].astype(np.float32).reshape(-1) / 32768
 
 

@@ -16,11 +16,12 @@ from moshi.models.compression import MimiModel
 from duplex.frame import FRAME_SAMPLES
 from weights import run, train_mimi
 from weights.ahead import Ahead
-from weights.bank import Bank, NoBank, agent_sentences, make_agent, make_anything, make_users
+from weights.bank import Bank, NoBank, Sound, agent_sentences, asked, make_agent, make_anything, make_users
 from weights.hearing import Speech, bent
 from weights.intents import held_out_sentence
 from weights.losses import MelDistance, mel_filters
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS, class_of, labels
+from weights.plan import plan
 from weights.train_mimi import MimiTrainee, Settings, export, rate
 from weights.vocabulary import vocabulary
 from weights.voices import AGENT, speaker
@@ -242,13 +243,18 @@ def test_from_the_command_line(data: Path, tmp_path: Path, capsys: pytest.Captur
 # --- the data ---------------------------------------------------------------------------------------------------------
 
 
+def whole(sound: Sound) -> np.ndarray:
+    """Of one shard."""
+    return sound[np.arange(len(sound))]
+
+
 def test_a_bank_has_the_agent_say_the_same_at_the_same_time(data: Path) -> None:
     bank = Bank.open(data / "user")
     assert bank.paired.all()
-    heard, meant = (np.square(x.astype(np.float32)).mean(axis=1) for x in (bank.heard, bank.meant))
+    heard, meant = (np.square(whole(x).astype(np.float32)).mean(axis=1) for x in (bank.heard, bank.meant))
     loud = heard > heard.max() / 100
     assert np.mean((meant > meant.max() / 1000)[loud]) > 0.95
-    assert not np.array_equal(bank.heard, bank.meant)
+    assert not np.array_equal(whole(bank.heard), whole(bank.meant))
     assert (bank.phones[~loud] == 0).mean() > (bank.phones[loud] == 0).mean()
 
 
@@ -261,11 +267,23 @@ def test_the_agents_bank_leaves_out_what_the_codec_is_judged_by() -> None:
 def test_shards_are_one_bank_and_a_half_written_frame_is_left_out(data: Path, tmp_path: Path) -> None:
     for seed in (1, 2):
         list(make_users(tmp_path / "user" / str(seed), minutes=0.05, seed=seed, split="test"))
-    whole = [len(Bank.open(tmp_path / "user" / str(seed)).phones) for seed in (1, 2)]
-    assert len(Bank.open(tmp_path / "user").phones) == sum(whole)
+    lengths = [len(Bank.open(tmp_path / "user" / str(seed)).phones) for seed in (1, 2)]
+    both = Bank.open(tmp_path / "user")
+    assert len(both.phones) == len(both.heard) == sum(lengths)
+    second = Bank.open(tmp_path / "user" / "2")
+    np.testing.assert_array_equal(both.heard[np.arange(3, 20) + lengths[0]], second.heard[np.arange(3, 20)])
+    np.testing.assert_array_equal(both.phones[lengths[0] :], second.phones)
     with (tmp_path / "user" / "2" / "meant.bin").open("r+b") as file:
         file.truncate(FRAME_SAMPLES * 2 * 5 + 7)
-    assert len(Bank.open(tmp_path / "user").heard) == whole[0] + 5
+    assert len(Bank.open(tmp_path / "user").heard) == lengths[0] + 5
+
+
+def test_little_of_what_is_trained_on_is_whole_sentences_and_all_that_is_tested_on() -> None:
+    shares = {}
+    for split in ("train", "test"):
+        known = {line.text for seed in range(200) for line in plan(seed, split).lines}
+        shares[split] = np.mean([text in known for text in islice(asked(0, split), 100)])
+    assert shares["test"] > 0.3 > 0.15 > shares["train"]
 
 
 def test_the_agents_voice_says_anything(tmp_path: Path) -> None:
@@ -274,9 +292,9 @@ def test_the_agents_voice_says_anything(tmp_path: Path) -> None:
     banks = [Bank.open(tmp_path / str(seed)) for seed in (1, 2)]
     for minutes, bank in zip(made, banks, strict=True):
         assert len(bank.heard) == round(minutes * 750) and minutes >= 0.2
-        assert bank.paired.all() and np.array_equal(bank.heard, bank.meant)
+        assert bank.paired.all() and np.array_equal(whole(bank.heard), whole(bank.meant))
         assert len(set(bank.words[bank.words > 1].tolist())) > 10 and not (bank.words == 1).any()
-    assert banks[0].heard[:50].tobytes() != banks[1].heard[:50].tobytes()
+    assert banks[0].heard[np.arange(50)].tobytes() != banks[1].heard[np.arange(50)].tobytes()
 
 
 def test_a_folder_without_a_bank_is_refused(tmp_path: Path) -> None:
@@ -292,7 +310,7 @@ def test_what_is_heard_is_a_function_of_the_generator_and_the_target_stays_clean
     assert a.phones.shape == (21, 8, SLOTS)
     np.testing.assert_array_equal(a.heard[0], a.meant[0])
     assert len({round(float(row.std()), 4) for row in a.heard[1:]}) > 15  # levels differ
-    meant = Bank.open(data / "user").meant
+    meant = whole(Bank.open(data / "user").meant)
     row = (a.meant[3].reshape(-1, FRAME_SAMPLES)[4] * 32768).astype(np.int16)
     assert not row.any() or (meant == row).all(axis=1).any()
 
