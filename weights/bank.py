@@ -189,7 +189,7 @@ def asked(seed: int, split: Split) -> Iterator[str]:
     rng = np.random.default_rng((seed, 2))
     heard = _user_texts(0, split, 400)
     if split == "train":
-        heard += [line for lines in sections().values() for line in lines]
+        heard += [line for lines in sections().values() for line in lines if "{" not in line]  # no templates
     words = sorted({w for text in heard for w in _bare(text)})
     whole = (text for i in itertools.count() for text in _user_texts(seed * 1_000_000 + i, split, 1))
     while True:

@@ -6,6 +6,7 @@
 #
 # With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in four parts, the
 # last one on drills; here it is one, on dialogues as weights/plan.py makes them now.
+# The users that its codec heard said whole sentences, which here they hardly do (weights/bank.py).
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
