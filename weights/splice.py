@@ -16,8 +16,10 @@ import numpy as np
 
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from weights.air import transformed
+from weights.dialogue import Dialogue, Line
 from weights.ear import Ear
-from weights.plan import READY_MS, STOPS, Dialogue, Line, plan
+from weights.plan import plan
+from weights.scenes import READY_MS, STOPS
 from weights.shards import Tokens
 from weights.synth import Placed, next_frame, place
 from weights.text import Encode, layout

@@ -22,9 +22,10 @@ from rich.progress import Progress
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE, Frame
 from duplex.recording import Recording, RecordingWriter
 from weights.air import SPEECH_RMS, hiss, levelled, transformed
+from weights.dialogue import START, Dialogue, Line
 from weights.flags import add_engines
 from weights.intents import Split, sentences
-from weights.plan import START, Dialogue, Line, plan
+from weights.plan import plan
 from weights.voices import DEFAULT, Clip, Word, agent_says, speaker
 
 FADE_SAMPLES = SAMPLE_RATE // 20

@@ -18,8 +18,8 @@ import sentencepiece
 
 from duplex.engine.text import END_OF_PAD, PAD
 from weights.intents import UNKNOWN, intents
-from weights.plan import AGENT_BACKCHANNELS, GREETING
 from weights.sayings import section
+from weights.scenes import AGENT_BACKCHANNELS, GREETING
 
 CARD = 1000  # pieces: two ticks a word
 Encode = Callable[[str], Sequence[int]]  # a word -> its pieces

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from duplex.frame import FRAME_SAMPLES
-from weights import plan
 from weights.sayings import sections
+from weights.scenes import ASIDES, BACKCHANNELS, CORRECTIONS, INTERRUPTIONS, OPENINGS, TALES
 from weights.text import sentences
 
 OTHER_WORD = 1  # in the list of the user's words: one that is not in the list; 0 is none
@@ -16,7 +16,7 @@ OTHER_WORD = 1  # in the list of the user's words: one that is not in the list; 
 
 def vocabulary() -> list[str]:
     """Of the user, in both splits."""
-    fixed = [*plan.BACKCHANNELS, *plan.INTERRUPTIONS, *plan.OPENINGS, *plan.CORRECTIONS, *plan.ASIDES, *plan.TALES]
+    fixed = [*BACKCHANNELS, *INTERRUPTIONS, *OPENINGS, *CORRECTIONS, *ASIDES, *TALES]
     more = [text for texts in sections().values() for text in texts]
     return user_words([*sentences(), *fixed, *more])
 

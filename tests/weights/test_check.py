@@ -29,8 +29,8 @@ from weights.check.turns import answer
 from weights.check.unusual import babble
 from weights.check.users import Cue, Saying, Script, User
 from weights.check.words import edits, is_a_reply, is_right, normalised, replies, word_errors
+from weights.dialogue import Line
 from weights.intents import Intent
-from weights.plan import Line
 
 CAPITAL = Intent("capital", ("",), "The capital of {x} is {y}.", (("France", "Paris"), ("Italy", "Rome")))
 PLUS = Intent("plus", ("",), "{x} is {y}.", (("two plus two", "four"), ("four plus two", "six"), ("two", "forty four")))

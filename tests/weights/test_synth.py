@@ -13,9 +13,12 @@ import pytest
 from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from duplex.recording import Recording
 from duplex.turns import levels_db
+from weights.air import Channel
+from weights.dialogue import Dialogue, Line
 from weights.intents import UNKNOWN, Split, intents, number, sentences
-from weights.plan import DRILLS, LATE_GAP_MS, LATE_SHARE, SCENES, Channel, Dialogue, Line, plan
+from weights.plan import DRILLS, plan
 from weights.sayings import section
+from weights.scenes import LATE_GAP_MS, LATE_SHARE, SCENES
 from weights.synth import FADE_SAMPLES, Placed, make, own_ticks, place, render
 from weights.voices import AGENT, PITCHES, Clip, HibariSpeaker, Voice, speaker, voices
 

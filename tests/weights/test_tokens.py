@@ -13,9 +13,10 @@ from duplex.frame import FRAME_SAMPLES, SAMPLE_RATE
 from duplex.recording import Recording
 from tests.engine.tiny import write_tiny
 from weights import tokens
+from weights.dialogue import Dialogue, Line
 from weights.ear import Ear, open_ear
 from weights.intents import intents
-from weights.plan import Dialogue, Line, plan
+from weights.plan import plan
 from weights.shards import NoTokens, TokenData, read_format, written
 from weights.splice import Splicer, own_tick
 from weights.synth import place, render

@@ -12,8 +12,9 @@ import numpy as np
 from duplex.frame import SAMPLE_RATE
 from weights.air import Channel, transformed
 from weights.check.users import Cue, Saying, Script
+from weights.dialogue import LAST, START, Dialogue, Line
 from weights.intents import Intent, intents
-from weights.plan import LAST, START, Dialogue, Line, plan
+from weights.plan import plan
 from weights.synth import Placed, place
 from weights.voices import DEFAULT, WHISPERED, Voice, voices
 

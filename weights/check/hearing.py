@@ -12,8 +12,8 @@ from weights.check.play import Take
 from weights.check.table import Miss, Row
 from weights.check.users import Script
 from weights.check.words import Reply, is_a_reply, is_right, replies
+from weights.dialogue import Line
 from weights.intents import UNKNOWN, intents
-from weights.plan import Line
 from weights.voices import DEFAULT
 
 

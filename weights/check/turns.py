@@ -14,7 +14,7 @@ from weights.check.judge import response_ms, takes_over
 from weights.check.play import Take
 from weights.check.table import Miss, Row, rate
 from weights.check.users import Cue, Script
-from weights.plan import Line
+from weights.dialogue import Line
 
 
 @dataclass(frozen=True, slots=True)

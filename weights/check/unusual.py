@@ -16,7 +16,7 @@ from weights.check.play import Take
 from weights.check.table import Row, rate
 from weights.check.turns import answer
 from weights.check.users import Cue, Script
-from weights.plan import TALES
+from weights.scenes import TALES
 from weights.voices import WHISPERED
 
 KINDS = ("talks on", "says nothing", "shouts", "whispers", "8 kHz")

@@ -11,7 +11,7 @@ from duplex.frame import FRAME_SAMPLES, PLAYOUT_LAG, SAMPLE_RATE
 from duplex.turns import ENERGY_GATE, Span, TurnDetector, levels_db
 from eval.metrics.response import MIN_SPEECH_MS
 from weights.check.judge import ANSWER_WINDOW_MS
-from weights.plan import Line
+from weights.dialogue import Line
 
 QUIET_MS = 1500.0  # of silence after an answer: it is over
 PATIENCE_MS = 30_000.0  # then the user goes on, even if the agent still talks
