@@ -4,9 +4,8 @@
 #   weights/recipe.sh [FOLDER]             default: runs/nano
 #   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
-# With the settings of the nano that ships (docs/LOG.md, 2026-11-23); its LM was trained in four parts, the
-# last one on drills; here it is one, on dialogues as weights/plan.py makes them now.
-# The users that its codec heard said whole sentences, which here they hardly do (weights/bank.py).
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23), in one part each: its codec was trained in
+# two, and only in the second did users say pieces of sentences; its LM in five, the last for the codes of this codec.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
@@ -20,14 +19,14 @@ out=${1:-runs/nano}
 python=${PYTHON:-.venv/bin/python}
 engines=${ENGINES:-hibari,kokoro,flite,joe}
 heard=${ENGINES:-hibari,flite,joe} # by the LM: to its codec all people are one voice, and these are quick to make
-codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=32500)
+codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=39600)
 lm=(--minutes "${LM_MINUTES:-120}" --set decay_steps=9000)
-bank=320 test=8 dialogues=3000 held_out=60
+bank=320 anything=20 test=8 dialogues=3000 held_out=60
 export=(--out weights/nano --manifest weights/manifest.toml) verdict=()
 if [ -n "${SMALL:-}" ]; then
     codec=(--minutes 5 --set quantise_from=8 --set freeze_from=12 --set pace.steps=16 --set pace.log_every=4 --set pace.evaluate_every=8)
     lm=(--minutes 5 --set pace.steps=8 --set pace.log_every=4 --set pace.evaluate_every=8)
-    bank=2 test=1 dialogues=4 held_out=2
+    bank=2 anything=0 test=1 dialogues=4 held_out=2
     export=(--out "$out/export") verdict=(--checkpoint "$out/export" --small)
 fi
 mkdir -p "$out"
@@ -35,7 +34,7 @@ mkdir -p "$out"
 # 1. Utterances for the codec: users, and the agent saying the same.
 if [ ! -e "$out/bank/done" ]; then
     for seed in 1 2; do
-        $python -m weights.bank --out "$out/bank" --minutes $bank --seed $seed --engines "$engines" &
+        $python -m weights.bank --out "$out/bank" --minutes $bank --anything $anything --seed $seed --engines "$engines" &
     done
     wait
     $python -m weights.bank --out "$out/bank-test" --minutes $test --seed 9 --split test --engines "$engines"
@@ -44,8 +43,9 @@ fi
 
 # 2. The codec: everything together, then with its tokens final the decoder alone.
 $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
-    --set agents=3 --set users=7 --set decoded_users=1 --set mel=3 --set semantic=1 --set phonetic=1 --set early=0.5 \
-    --set words=1.5 --set decay_from=28000 --set decay_steps=4500 --set frozen_agents=5 --set frozen_steps=4000 "${codec[@]}"
+    --set agents=2 --set users=14 --set decoded_users=0 --set frames=36 --set mel=3 --set semantic=1 --set phonetic=1 \
+    --set early=0.5 --set words=1.5 --set decay_from=36500 --set decay_steps=3100 \
+    --set frozen_agents=5 --set frozen_steps=2400 "${codec[@]}"
 
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"
