@@ -169,11 +169,11 @@ def _early(starts: np.ndarray, last: int) -> np.ndarray:
 def _dialogue(shard: int, line: Mapping[str, Any]) -> _Dialogue:
     length = line["end"] - line["begin"]
     free = np.ones(length, bool)
-    for begin, end in line.get("spoken", ()):
+    late = tuple((max(0, begin), end) for begin, end in line.get("late", ()))
+    for begin, end in (*line.get("spoken", ()), *late):  # who begins where an answer is owed learns to speak unasked
         free[max(0, begin) : end] = False
     starts = np.flatnonzero(free)
     replies = tuple(t for t in line.get("replies", ()) if 0 <= t < length)
-    late = tuple((max(0, begin), end) for begin, end in line.get("late", ()))
     return _Dialogue(shard, line["begin"], length, starts if len(starts) else np.zeros(1, int), replies, late)
 
 

@@ -236,6 +236,13 @@ def test_segments_begin_where_nobody_speaks(tmp_path: Path) -> None:
     assert (long.codes[:, 1:, 40:] == 0).all()
 
 
+def test_no_segment_begins_where_an_answer_is_owed(tmp_path: Path) -> None:
+    """Its question is not in the segment, so that the agent would learn to speak unasked."""
+    data = TokenData([dialogues(tmp_path / "data", late=[(10, 15)])])
+    batch = data.draw(np.random.default_rng(0), 50, 16)
+    assert batch.late.any() and not batch.late[:, 0].any()
+
+
 def test_nothing_is_learnt_from_ticks_in_which_the_agent_is_late(tmp_path: Path) -> None:
     """Its own text and sound there are no targets; elsewhere, and as what came before, they count as ever."""
     by, late = (TokenData([dialogues(tmp_path / name, late=spans)]) for name, spans in (("by", ()), ("late", [(6, 9)])))
