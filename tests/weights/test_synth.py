@@ -130,7 +130,7 @@ def test_the_agent_speaks_only_where_it_should(plans: list[Dialogue]) -> None:
 
 def test_many_dialogues_in_training_are_drills_in_which_all_slots_come_alike() -> None:
     plans = [plan(seed) for seed in range(400)]
-    overlap = [p for p in plans if {line.scene for line in p.lines} == {"interrupt", "backchannel"}]
+    overlap = [p for p in plans if {line.scene for line in p.lines} <= {"interrupt", "backchannel"}]
     assert len(overlap) / len(plans) == pytest.approx(DRILLS["interrupt", "backchannel"], abs=0.08)
     drills = [p for p in plans if {line.scene for line in p.lines} == {"answer"}]
     assert len(drills) / len(plans) == pytest.approx(DRILLS[("answer",)], abs=0.08)
