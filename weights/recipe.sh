@@ -4,8 +4,9 @@
 #   weights/recipe.sh [FOLDER]             default: runs/nano
 #   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
-# With the settings of the nano that ships (docs/LOG.md, 2026-11-23), in one part each: its codec was trained in
-# two, and only in the second did users say pieces of sentences; its LM in five, the last for the codes of this codec.
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23 and -24), in one part each: its codec was trained in
+# two, and only in the second did users say pieces of sentences; its LM in seven, the last three, 28,950 steps, for the
+# codes of this codec. Three fifths of its dialogues were made without joe, who takes half of their time.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
@@ -20,8 +21,8 @@ python=${PYTHON:-.venv/bin/python}
 engines=${ENGINES:-hibari,kokoro,flite,joe}
 heard=${ENGINES:-hibari,flite,joe} # by the LM: to its codec all people are one voice, and these are quick to make
 codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=39600)
-lm=(--minutes "${LM_MINUTES:-120}" --set decay_steps=9000)
-bank=320 anything=20 test=8 dialogues=3000 held_out=60
+lm=(--minutes "${LM_MINUTES:-260}" --set decay_steps=29000)
+bank=320 anything=20 test=8 dialogues=11000 held_out=60
 export=(--out weights/nano --manifest weights/manifest.toml) verdict=()
 if [ -n "${SMALL:-}" ]; then
     codec=(--minutes 5 --set quantise_from=8 --set freeze_from=12 --set pace.steps=16 --set pace.log_every=4 --set pace.evaluate_every=8)
