@@ -25,7 +25,7 @@ from weights.check.long import minute
 from weights.check.play import Take, play
 from weights.check.table import Miss, Row, as_markdown, rate, wilson
 from weights.check.ticks import tick_times_ms
-from weights.check.turns import answer
+from weights.check.turns import answer, answer_rows
 from weights.check.unusual import babble
 from weights.check.users import Cue, Saying, Script, User
 from weights.check.words import edits, is_a_reply, is_right, normalised, replies, word_errors
@@ -289,6 +289,17 @@ def test_an_answer_is_judged_by_its_sound() -> None:
     bad = answer(take(sound((2.3, 4)), asked, begins=(1.0,)), 0, hearing("Mumble."))
     assert (bad.right, bad.right_text) == (False, False)  # the text came before the question
     assert answer(take(sound(), asked, begins=(1.0,)), 0, hearing("My name is Nano.")).why == "no answer"
+
+
+def test_right_answers_are_counted_by_voice() -> None:
+    asked = saying(1.0, Cue("start", 1000))
+    heard = [("joe", "My name is Nano."), ("flite rms", "Mumble."), ("joe", "Mumble."), ("", "My name is Nano.")]
+    answers = []
+    for who, said in heard:
+        talk = take(sound((2.3, 4)), asked, begins=(1.0,))
+        talk = replace(talk, script=replace(talk.script, who=who))
+        answers.append(answer(talk, 0, hearing(said)))
+    assert answer_rows(answers)[0].note.endswith("; flite rms 0 of 1; joe 1 of 2")
 
 
 def test_babble_is_long_and_no_reply() -> None:

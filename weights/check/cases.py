@@ -35,11 +35,15 @@ class Case:
         return [line for line in self.lines if line.who != "agent"]
 
     @property
+    def who(self) -> str:
+        """The engine, and whom it imitates."""
+        return f"{self.dialogue.voice.engine} {self.dialogue.voice.base}".strip()
+
+    @property
     def about(self) -> str:
         """Who speaks and through what, in one line."""
         voice, channel = self.dialogue.voice, self.dialogue.channel
-        who = f"{voice.engine} {voice.base}".strip()
-        body = f"{who} pitch {voice.pitch:g} formant {voice.formant:g} speed {voice.speed:g}"
+        body = f"{self.who} pitch {voice.pitch:g} formant {voice.formant:g} speed {voice.speed:g}"
         way = f", room {channel.room_ms} ms" * bool(channel.room_ms) + ", telephone" * channel.telephone
         return f"{body}, {channel.snr_db:g} dB over noise, level {channel.level_db:+g} dB{way}"
 
@@ -103,7 +107,9 @@ def air(dialogue: Dialogue, seconds: float = AIR_S) -> np.ndarray:
 def script(name: str, case: Case, cues: Sequence[Cue], limit_s: float = 45.0) -> Script:
     """The first lines of the case, as many as there are cues."""
     said = sayings(case.dialogue, case.user[: len(cues)], cues)
-    return Script(name, seed_of(name, case.dialogue.seed), said, air(case.dialogue), limit_s, about=case.about)
+    return Script(
+        name, seed_of(name, case.dialogue.seed), said, air(case.dialogue), limit_s, about=case.about, who=case.who
+    )
 
 
 def seed_of(name: str, seed: int) -> int:

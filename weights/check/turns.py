@@ -68,6 +68,7 @@ def answer_rows(answers: Sequence[Answer]) -> list[Row]:
     times = [a.latency_ms for a in answers if a.latency_ms is not None]
     said, silent = ([a for a in answers if (a.latency_ms is None) == none] for none in (False, True))
     text = f"text stream alone {_of(a.right_text for a in answers)}; of those answered {_of(a.right for a in said)}"
+    text += "".join(f"; {who} {_of(hits)}" for who, hits in _by_voice(answers))
     early = sum(ms < 0 for ms in times)
     p50, p90 = np.percentile(times, (50, 90)).round().tolist() if times else (None, None)
     latency = partial(Row, unit="ms", n=len(times), note=f"{n - len(times)} missing, {early} before the user's end")
@@ -104,6 +105,12 @@ class Pauses(Family):
                 wrong.append(miss(take, saying.line, heard, f"took over in a pause of {saying.line.pauses[0][1]} ms"))
         note = f"right content {right} of {len(takes)}"
         return [rate("takeover during a pause of up to 1 s", len(wrong), len(takes), ("<=", 15), note, wrong)]
+
+
+def _by_voice(answers: Sequence[Answer]) -> list[tuple[str, list[bool]]]:
+    """(who asked, which of the answers to him were right), in the order of names."""
+    people = sorted({a.take.script.who for a in answers} - {""})
+    return [(who, [a.right for a in answers if a.take.script.who == who]) for who in people]
 
 
 def _of(hits: Iterable[bool]) -> str:

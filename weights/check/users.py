@@ -47,6 +47,7 @@ class Script:
     limit_s: float = 45.0
     settles: bool = True  # over once the last saying is answered or its window has passed; else only at the limit
     about: str = ""  # for people: who speaks, through what
+    who: str = ""  # the engine, and whom it imitates
 
 
 class Ear:
