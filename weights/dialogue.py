@@ -32,6 +32,7 @@ class Line:
     pauses: tuple[tuple[int, int], ...] = ()  # (after this word, ms)
     stops: int | None = None  # the agent's line that this one brings to an end
     stop_ticks: int = 3  # whole ticks after the tick in which it began
+    doubt_ticks: int = 0  # of them, in which it may still be one that stops nothing
     level_db: float = 0.0  # relative to the channel's level
 
 

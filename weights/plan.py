@@ -14,8 +14,8 @@ from weights.voices import DEFAULT, WHISPERED, voices
 
 SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
 WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
-# Of dialogues in training: short questions only, each slot of each intent as often as any other; long replies only.
-DRILLS: dict[tuple[str, ...], float] = {("answer",): 0.3, ("interrupt", "backchannel"): 0.4}
+# Of dialogues in training: questions with short answers only; long replies only.
+DRILLS: dict[tuple[str, ...], float] = {("answer",): 0.5, ("interrupt", "backchannel"): 0.3}
 WORST_SNR_DB, BEST_SNR_DB = 5.0, 40.0  # the better the likelier: one in fifty is below 10 dB, where whisper fails too
 LEVEL_DB = (-12.0, 6.0)
 

@@ -3,7 +3,6 @@ follows from the scene, and is written into the lines."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -33,12 +32,16 @@ AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # moment drawn, each tick would have a small chance, which at a low temperature is none.
 READY_MS = 160
 LATE_GAP_MS, LATE_SHARE = (240, 2000), 0.4  # of replies in training: who missed its moment shall still answer
+SLOTS_SHARE = 0.35  # of questions in training: every pair of intent and slot alike; of the others every intent alike
+PLAIN_SHARE = 0.3  # of wordings in training: of `intents.txt`, whose last one is what is held out
 UNKNOWN_SHARE = 0.1  # of questions in training, drills apart, that are none of the intents'
 REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
-STOPS = {3: 20, 4: 35, 5: 15, 6: 10, 8: 10, 12: 10}  # ticks: shares; if always 3, who missed it would never stop, and
-# after three ticks "okay, but" may still become "okay, sure"
+LONG_PAUSE_MS, SHORT_PAUSE_MS = (1100, 1600), (50, 600)  # between the sentences of a tale
+STOPS = {3: 15, 4: 50, 5: 10, 6: 10, 8: 10, 12: 5}  # ticks: shares; if always 4, who missed it would never stop
+DOUBT_TICKS = 5  # more, if it begins like a backchannel: "okay, but" may still become "okay, sure"
+DOUBTFUL = frozenset(["ah", "good", "hm", "oh", "okay", "right", "yeah", "yes"])
 
 # Every fourth of these is for the test set alone.
 BACKCHANNELS = (
@@ -90,7 +93,7 @@ class Draft:
     split: Split
     lines: list[Line] = field(default_factory=list)
     scene: str = ""
-    drill: bool = False  # in short questions
+    drill: bool = False  # in short questions with short answers
     seconds: float = 0.0  # a guess
     idle_ms: float = 0.0  # silence owed before the next line
     tail: int = START  # the line that the next scene follows
@@ -118,25 +121,28 @@ class Draft:
     def question(
         self, wanted: Callable[[Intent], bool] = lambda _: True, words: int = 1
     ) -> tuple[Intent, tuple[str, str], str]:
-        """An intent, a slot, and how the user asks, in a wording of at least so many `words`. In training an intent of
-        many slots comes more often, since each of them has to be learnt."""
+        """An intent, a slot, and how the user asks, in a wording of at least so many `words`."""
 
         def wordings(intent: Intent) -> tuple[str, ...]:
             asks = intent.wordings_of(self.split)
             return asks if words == 1 else tuple(ask for ask in asks if len(ask.split()) >= words)
 
-        learning = self.split == "train" and not self.drill
-        if learning and wanted(UNKNOWN) and self.rng.random() < UNKNOWN_SHARE:
+        learning = self.split == "train"
+        if learning and not self.drill and wanted(UNKNOWN) and self.rng.random() < UNKNOWN_SHARE:
             asks = [text for text in section("unknown") if len(text.split()) >= words]
             return UNKNOWN, UNKNOWN.slots[0], self.rng.choice(asks)
         able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
-        if self.drill:
-            intent, slot = self.rng.choice([(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots])
+        pairs = [(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots] if learning else []
+        if pairs and self.rng.random() < SLOTS_SHARE:
+            intent, slot = self.rng.choice(pairs)
         else:
-            shares = [math.sqrt(len(intent.slots)) for intent in able]
-            intent = self.rng.choice(able) if self.split == "test" else self.rng.choices(able, shares)[0]
+            intent = self.rng.choice(able)
             slot = self.rng.choice(intent.slots)
-        return intent, slot, intent.asked(self.rng.choice(wordings(intent)), slot)
+        asks = wordings(intent)
+        plain = [ask for ask in asks if ask in intent.wordings]
+        if learning and plain and self.rng.random() < PLAIN_SHARE:
+            asks = plain
+        return intent, slot, intent.asked(self.rng.choice(asks), slot)
 
     def pick(self, texts: tuple[str, ...], more: str = "") -> str:
         """One of `texts` that this split may use, or in training, as often, of the section `more` of sayings.txt."""
@@ -151,7 +157,7 @@ def _after_opening(opening: str, text: str) -> str:
 
 
 def _answer(d: Draft) -> None:
-    intent, slot, text = d.question()
+    intent, slot, text = d.question(lambda i: not (d.drill and i.is_long))
     if d.split == "train" and not d.drill and d.rng.random() < REPEAT_SHARE:
         intent, saying = intents()["repeat"], anything(d.rng, slot_words())
         slot, text = (saying, saying), intent.asked(d.rng.choice(intent.wordings_of("train")), (saying, saying))
@@ -180,8 +186,10 @@ def _interrupt(d: Draft) -> None:
     reply, n = _long_reply(d)
     intent, slot, text = d.question(lambda i: not i.is_long)
     text = _after_opening(d.pick(INTERRUPTIONS, "interruptions"), text)
-    stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0]
-    place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply, "stop_ticks": stop_ticks}
+    doubt_ticks = DOUBT_TICKS * (text.split()[0].strip(",").lower() in DOUBTFUL)
+    stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0] + doubt_ticks
+    place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply}
+    place |= {"stop_ticks": stop_ticks, "doubt_ticks": doubt_ticks}
     d.add("user", "interruption", text, 0, intent=intent.name, expect=slot[1], **place)
     d.reply(intent, slot)
 
@@ -194,12 +202,15 @@ def _backchannel(d: Draft) -> None:
 
 
 def _listening(d: Draft) -> None:
-    told = d.rng.sample(TALES if d.split == "test" else TALES + section("tales"), d.rng.randint(2, 4))
+    """In training also for longer, and with pauses too short to say anything in."""
+    tales, most, short = (TALES, 4, 0.0) if d.split == "test" else (TALES + section("tales"), 7, 0.5)
+    told = d.rng.sample(tales, d.rng.randint(2, most))
     intent, slot, text = d.question(lambda i: not i.is_long)
     ends = [sum(len(t.split()) for t in told[: i + 1]) - 1 for i in range(len(told))]
-    pauses = tuple((end, d.rng.randint(1100, 1600)) for end in ends)
+    waited = [end for end in ends if not short or d.rng.random() >= short]
+    pauses = tuple((end, d.rng.randint(*(LONG_PAUSE_MS if end in waited else SHORT_PAUSE_MS))) for end in ends)
     turn = d.add("user", "tale", f"{' '.join(told)} {text}", intent=intent.name, expect=slot[1], pauses=pauses)
-    for end in sorted(d.rng.sample(ends, d.rng.randint(1, len(ends)))):
+    for end in sorted(d.rng.sample(waited, d.rng.randint(1, len(waited)) if waited else 0)):
         gap_ms = d.rng.randint(*AGENT_GAP_MS)
         d.add("agent", "backchannel", d.rng.choice(AGENT_BACKCHANNELS), gap_ms, after=turn, word=end)
     d.reply(intent, slot)

@@ -164,4 +164,4 @@ def _late(p: Placed, placed: Sequence[Placed]) -> Iterator[tuple[int, int]]:
         yield own_tick(next_frame(ready)) - 1, own_tick(p.begin) - 1
     if p.line.stops is not None and placed[p.line.stops].cut:
         last = own_tick(placed[p.line.stops].end) - 1
-        yield last - p.line.stop_ticks + min(STOPS), last
+        yield last - p.line.stop_ticks + p.line.doubt_ticks + min(STOPS), last

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -18,7 +19,18 @@ from weights.dialogue import Dialogue, Line
 from weights.intents import UNKNOWN, Split, intents, number, sentences
 from weights.plan import DRILLS, plan
 from weights.sayings import section
-from weights.scenes import LATE_GAP_MS, LATE_SHARE, SCENES
+from weights.scenes import (
+    DOUBT_TICKS,
+    DOUBTFUL,
+    LATE_GAP_MS,
+    LATE_SHARE,
+    LONG_PAUSE_MS,
+    PLAIN_SHARE,
+    SCENES,
+    SLOTS_SHARE,
+    STOPS,
+    Draft,
+)
 from weights.synth import FADE_SAMPLES, Placed, make, own_ticks, place, render
 from weights.voices import AGENT, PITCHES, Clip, HibariSpeaker, Voice, speaker, voices
 
@@ -128,20 +140,50 @@ def test_the_agent_speaks_only_where_it_should(plans: list[Dialogue]) -> None:
     assert plan(1, greeting=1.0).lines[0].kind == "greeting"
 
 
-def test_many_dialogues_in_training_are_drills_in_which_all_slots_come_alike() -> None:
+def test_many_dialogues_in_training_are_drills_in_questions_with_short_answers_or_in_long_replies() -> None:
     plans = [plan(seed) for seed in range(400)]
     overlap = [p for p in plans if {line.scene for line in p.lines} <= {"interrupt", "backchannel"}]
     assert len(overlap) / len(plans) == pytest.approx(DRILLS["interrupt", "backchannel"], abs=0.08)
     drills = [p for p in plans if {line.scene for line in p.lines} == {"answer"}]
     assert len(drills) / len(plans) == pytest.approx(DRILLS[("answer",)], abs=0.08)
-    asked = [line for p in drills for line in p.lines if line.kind == "question"]
-    assert all(len(intents()[line.intent].slots) > 1 for line in asked)
-    many = {name: len(intent.slots) for name, intent in intents().items() if len(intent.slots) > 1}
-    for name in ("capital", "times", "opposite"):
-        share = sum(line.intent == name for line in asked) / len(asked)
-        assert share == pytest.approx(many[name] / sum(many.values()), abs=0.03)
+    assert not any(intents()[line.intent].is_long for p in drills for line in p.lines if line.kind == "question")
     others = [{line.scene for line in plan(seed, "test").lines} == {"answer"} for seed in range(100)]
     assert sum(others) / len(others) < 0.1
+
+
+def test_in_training_every_intent_is_asked_alike_and_some_more_for_their_slots() -> None:
+    draft, plain = Draft(Random(0), "train", drill=True), 0
+    asked: Counter[str] = Counter()
+    for _ in range(8000):
+        intent, slot, text = draft.question(lambda i: not i.is_long)
+        asked[intent.name] += 1
+        plain += text in {intent.asked(wording, slot) for wording in intent.wordings}
+    assert PLAIN_SHARE < plain / 8000 < PLAIN_SHARE + 0.2  # one in eight of the others is plain, too
+    short = {name: len(intent.slots) for name, intent in intents().items() if not intent.is_long}
+    pairs = sum(slots for slots in short.values() if slots > 1)
+    for slots in (1, len(intents()["times"].slots)):
+        names = [name for name, count in short.items() if count == slots]
+        share = (1 - SLOTS_SHARE) / len(short) + SLOTS_SHARE * slots / pairs * (slots > 1)
+        assert sum(asked[name] for name in names) / 8000 == pytest.approx(share * len(names), rel=0.1)
+
+
+def test_who_begins_like_a_backchannel_stops_the_agent_later(plans: list[Dialogue]) -> None:
+    stops = [line for p in plans for line in p.lines if line.kind == "interruption"]
+    doubtful = [line for line in stops if line.text.split()[0].strip(",").lower() in DOUBTFUL]
+    assert 10 < len(doubtful) < len(stops) / 2
+    assert {line.doubt_ticks for line in doubtful} == {DOUBT_TICKS}
+    assert {line.doubt_ticks for line in stops if line not in doubtful} == {0}
+    assert all(line.stop_ticks - line.doubt_ticks in STOPS for line in stops)
+
+
+def test_a_user_who_tells_something_pauses_for_long_only_where_the_agent_may_say_that_it_listens() -> None:
+    for split in ("train", "test"):
+        told = [p for seed in range(300) for p in [plan(seed, split)] if any(line.kind == "tale" for line in p.lines)]
+        pauses = [dict(line.pauses) for p in told for line in p.lines if line.kind == "tale"]
+        assert any(ms < LONG_PAUSE_MS[0] for each in pauses for ms in each.values()) == (split == "train")
+        said = [(p.lines[line.after], line) for p in told for line in p.lines if line.who == "agent"]
+        said = [(tale, line) for tale, line in said if line.kind == "backchannel"]
+        assert said and all(dict(tale.pauses)[line.word] >= LONG_PAUSE_MS[0] for tale, line in said)
 
 
 def test_what_no_intent_means_is_answered_in_training_alone() -> None:

@@ -115,6 +115,8 @@ def test_the_index_says_where_the_agent_is_late(splicer: Splicer) -> None:
     cut = [own_tick(place(d)[0].end) for d in (INTERRUPTED, slow)]
     assert cut[1] - cut[0] == end - begin == 5 and end == cut[1] - 1
     assert splicer.tokens(INTERRUPTED).info["late"] == []
+    doubtful = dialogue(told, dataclasses.replace(stops, stop_ticks=8, doubt_ticks=5))  # what goes on is learnt
+    assert splicer.tokens(doubtful).info["late"] == []
 
 
 def test_the_agent_answers_on_its_own_ticks(splicer: Splicer, encode: Encode, ear: Ear) -> None:
