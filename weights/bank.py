@@ -29,7 +29,7 @@ from weights.sayings import sections
 from weights.speech import Pairing
 from weights.text import replies
 from weights.vocabulary import vocabulary, word_ends
-from weights.voices import AGENT, DEFAULT, Clip, Voice, agent_says, speaker, voices
+from weights.voices import AGENT, DEFAULT, Clip, Voice, agent_says, speaker, varied, voices
 
 _FILES = {
     "heard": ("<i2", FRAME_SAMPLES),
@@ -42,7 +42,6 @@ _WHOLE_SHARE: dict[Split, float] = {"train": 0.15, "test": 1.0}  # of the users'
 _SALAD_SHARE = 0.5  # of the others: words in no order; the rest is pieces of several sentences
 _PIECES, _PIECE_WORDS = (2, 4), (1, 5)  # in a line; in a piece
 _LINES = (1, 4)  # in one breath
-_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06  # around a voice; held-out bodies stay apart
 _SILENCE_FRAMES = (2, 9)  # after an utterance
 _ANYTHING_WORDS = (3, 9)  # in no order, of the agent's
 
@@ -105,7 +104,8 @@ def make_users(
     known = voices(split, engines)
     with _Writer(folder) as writer:
         for text in asked(seed, split):
-            clip, meant, paired = _spoken(text, _voice(rng, known), seed * 1_000_003 + n)
+            voice = varied(known[int(rng.integers(len(known)))], rng.uniform)
+            clip, meant, paired = _spoken(text, voice, seed * 1_000_003 + n)
             frames = writer.append(clip, meant, paired, int(rng.integers(*_SILENCE_FRAMES)), int(rng.integers(1920)))
             made, n = made + frames / 750, n + 1
             yield frames / 750
@@ -222,14 +222,6 @@ def _bare(text: str) -> list[str]:
 def _user_texts(first: int, split: Split, count: int) -> list[str]:
     plans = [plan(first + i, split) for i in range(count)]
     return [line.text for p in plans for line in p.lines if line.who != "agent" and line.text]
-
-
-def _voice(rng: np.random.Generator, known: list[Voice]) -> Voice:
-    voice = known[int(rng.integers(len(known)))]
-    factors = [float(rng.uniform(1 - s, 1 + s)) for s in (_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD)]
-    return replace(
-        voice, pitch=voice.pitch * factors[0], formant=voice.formant * factors[1], speed=voice.speed * factors[2]
-    )
 
 
 def _spoken(text: str, voice: Voice, seed: int) -> tuple[Clip, np.ndarray, bool]:

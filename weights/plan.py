@@ -10,7 +10,7 @@ from weights.air import Channel
 from weights.dialogue import Dialogue
 from weights.intents import Split
 from weights.scenes import GREETING, MORE, PLAYED, QUIET, SCENES, Draft
-from weights.voices import DEFAULT, WHISPERED, voices
+from weights.voices import DEFAULT, WHISPERED, varied, voices
 
 SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
 WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
@@ -36,6 +36,8 @@ def plan(
     voice, other = rng.sample(voices(split, engines), 2)
     if voice.engine == "hibari" and rng.random() < WHISPER_SHARE:  # the others cannot
         voice = replace(voice, pitch=WHISPERED)
+    if split == "train":
+        voice, other = varied(voice, rng.uniform), varied(other, rng.uniform)
     channel = _channel(rng)
     quiet = rng.random() < SILENT_SHARE
     if rng.random() < greeting:

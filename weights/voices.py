@@ -5,6 +5,7 @@ elsewhere. Another synthesiser is one more row in each of ENGINES, SHARES and _V
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import product
 
@@ -29,6 +30,7 @@ __all__ = [
     "Word",
     "agent_says",
     "speaker",
+    "varied",
     "voices",
 ]
 
@@ -39,6 +41,7 @@ FLITE_PITCHES = (0.75, 0.87, 1.0, 1.15, 1.3)
 BENDS = (0.87, 0.93, 1.0, 1.08, 1.16)  # of the whole sound, where formants cannot be moved by themselves
 DEFAULT = ("hibari",)  # what the project itself depends on
 SHARES = {"hibari": 35, "kokoro": 40, "flite": 15, "joe": 10}
+_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD = 0.04, 0.02, 0.06
 _FINE = 4  # times the longest list is repeated, so that the others' shares come out
 
 AGENT = Voice()
@@ -57,6 +60,12 @@ def voices(split: Split, engines: Iterable[str] = DEFAULT) -> list[Voice]:
     lists = {engine: _VOICES[engine](split) for engine in wanted}
     most = _FINE * max(len(own) / SHARES[engine] for engine, own in lists.items())
     return [v for engine, own in lists.items() for v in own * max(1, round(most * SHARES[engine] / len(own)))]
+
+
+def varied(voice: Voice, draw: Callable[[float, float], float]) -> Voice:
+    """Somebody near him, as drawn from between two numbers: held-out bodies stay apart."""
+    pitch, formant, speed = (draw(1 - s, 1 + s) for s in (_PITCH_SPREAD, _FORMANT_SPREAD, _SPEED_SPREAD))
+    return replace(voice, pitch=voice.pitch * pitch, formant=voice.formant * formant, speed=voice.speed * speed)
 
 
 def _hibari(split: Split) -> list[Voice]:
