@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from moshi.models import loaders
@@ -54,7 +54,7 @@ def build(config: Mapping[str, Any], seed: int) -> MimiModel:
 
 
 def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int) -> Pass:
-    """[B, n], n in whole frames; the first `decoded` rows become audio again, if there are any.
+    """[B, n], n in whole frames; the first `decoded` rows become audio again.
 
     Without quantiser its projections are still used, so that they learn where to meet.
     """
@@ -72,7 +72,7 @@ def reconstruct(mimi: MimiModel, pcm: torch.Tensor, quantise: bool, decoded: int
         acoustic = rest.output_proj(rest.input_proj(latent))
         codes, commitment = None, latent.new_zeros(())
     quantised = semantic + acoustic
-    audio = _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]] if decoded else pcm[:0]
+    audio = _decoded(mimi, quantised[:decoded])[:, : pcm.shape[1]]
     return Pass(audio, semantic, quantised, early.float(), codes, commitment)
 
 
@@ -97,17 +97,6 @@ def start_codebooks(mimi: MimiModel, batches: list[torch.Tensor]) -> None:
     split: Any = mimi.quantizer
     for rvq in (split.rvq_first, split.rvq_rest):
         rvq(latent, mimi.frame_rate)
-
-
-def hold_codes(mimi: MimiModel, encoder: bool = False) -> None:
-    """Codebooks, which move while in training, and decoder stay as they are, and the encoder, too, where it is told."""
-    for part in (mimi.encoder, mimi.encoder_transformer):
-        cast(nn.Module, part).requires_grad_(not encoder)
-    for part in (mimi.quantizer, mimi.decoder, mimi.decoder_transformer):
-        cast(nn.Module, part).requires_grad_(False)
-    for module in mimi.modules():
-        if isinstance(module, EuclideanCodebook):
-            module.eval()
 
 
 def set_step(mimi: MimiModel, n: int) -> None:

@@ -16,7 +16,6 @@ mel distance + waveform + commitment + naming the sounds; `--set adversarial_aft
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import sys
 from collections.abc import Mapping
@@ -26,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from moshi.models.compression import MimiModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
@@ -35,16 +33,7 @@ from duplex.config import ConfigError
 from weights import run
 from weights.ahead import Ahead
 from weights.bank import NoBank
-from weights.codec import (
-    Pass,
-    build,
-    decode_frozen,
-    early_channels,
-    hold_codes,
-    reconstruct,
-    set_step,
-    start_codebooks,
-)
+from weights.codec import Pass, build, decode_frozen, early_channels, reconstruct, set_step, start_codebooks
 from weights.descent import cosine, descend
 from weights.flags import add_flags, say, settings_of
 from weights.hearing import Segments, Speech
@@ -72,8 +61,6 @@ class Settings:
     freeze_from: int | None = None  # step from which encoder and codes stay as they are, and only the agent is decoded
     frozen_agents: int = 3  # segments in a batch from then on
     frozen_steps: int = 8000  # in which the rate falls to a tenth once more
-    keep_codes: bool = False  # codebooks and decoder stay as in `--init`, so that an LM still understands the codes
-    encoder_from: int = 0  # step; with `keep_codes` only what names the sounds, which begins anew, learns before it
     adversarial_after: int | None = None  # step
     mel: float = 1.0  # weights of the losses: the agent's mel distance
     user_mel: float = 0.5  # and a user's, from the agent's voice
@@ -83,7 +70,6 @@ class Settings:
     phonetic: float = 2.0  # and from all of them
     early: float = 2.0  # and from what the encoder knows before its last stride
     words: float = 1.0  # naming the word that has ended, from all codebooks
-    alike: float = 2.0  # with `keep_codes`: hearing what was heard at first in the agent's voice, saying the same
     deception: float = 0.1
     matching: float = 0.5
     pace: run.Pace = field(default_factory=run.Pace)
@@ -94,8 +80,6 @@ class Settings:
     def __post_init__(self) -> None:
         if min(self.decay_steps, self.frozen_steps) < 1:
             raise ValueError("decay_steps and frozen_steps must be at least 1")
-        if self.keep_codes and (self.quantise_from or self.adversarial_after is not None):
-            raise ValueError("keep_codes needs codes to keep: quantise_from must be 0 and adversarial_after not set")
         if not 0 <= self.decoded_users <= self.users:
             raise ValueError(f"decoded_users must be from 0 to users, which is {self.users}")
 
@@ -114,16 +98,12 @@ class MimiTrainee:
         self._mel = MelDistance().to(settings.device)
         self._optimiser = _adam([*self.mimi.parameters(), *self._readers.parameters()])
         self._drawn = Ahead(self._draw)
-        self._teacher: MimiModel | None = None  # with `keep_codes`: the codec as it was at first
         self._critics = Critics().to(settings.device) if settings.adversarial_after is not None else None
         self._critics_optimiser = _adam(self._critics.parameters()) if self._critics else None
 
     def step(self, n: int) -> dict[str, float]:
         run.step_rng(self._settings.seed, n)
         self.mimi.train()
-        if self._settings.keep_codes:
-            self._teacher = self._teacher or copy.deepcopy(self.mimi).eval()
-            hold_codes(self.mimi, encoder=n < self._settings.encoder_from)
         set_step(self.mimi, n)
         if n == self._settings.quantise_from:
             self._begin_to_quantise(n)
@@ -163,8 +143,6 @@ class MimiTrainee:
             "readers": self._readers.state_dict(),
             "optimiser": run.optimiser_tensors(self._optimiser),
         }
-        if self._teacher:
-            parts["teacher"] = self._teacher.state_dict()
         if self._critics and self._critics_optimiser:
             parts["critics"] = self._critics.state_dict()
             parts["critics_optimiser"] = run.optimiser_tensors(self._critics_optimiser)
@@ -178,9 +156,6 @@ class MimiTrainee:
         except RuntimeError as error:
             raise ValueError(f"the checkpoint is of another mimi_config; train into another folder: {error}") from None
         run.restore_optimiser(self._optimiser, parts["optimiser"])
-        if "teacher" in parts:
-            self._teacher = copy.deepcopy(self.mimi).eval()
-            self._teacher.load_state_dict(parts["teacher"])
         if self._critics and self._critics_optimiser and "critics" in parts:
             self._critics.load_state_dict(parts["critics"])
             run.restore_optimiser(self._critics_optimiser, parts["critics_optimiser"])
@@ -201,9 +176,16 @@ class MimiTrainee:
     def _coding_losses(self, speech: Segments, n: int) -> dict[str, torch.Tensor]:
         """Everything at once: what is meant from what is heard, in the agent's voice, and the name of every sound."""
         agents = self._settings.agents
-        decoded = 0 if self._teacher else agents + self._settings.decoded_users
+        decoded = agents + self._settings.decoded_users
         made = reconstruct(self.mimi, self._tensor(speech.heard), n >= self._settings.quantise_from, decoded)
-        losses = self._alike_loss(made, speech) if self._teacher else self._audio_losses(made, speech, agents)
+        meant, paired = self._tensor(speech.meant[:decoded]), self._tensor(speech.paired[:decoded])
+        losses = {
+            "mel": self._mel(made.audio[:agents], meant[:agents]),
+            "waveform": F.l1_loss(made.audio[:agents], meant[:agents]),
+        }
+        if paired[agents:].any():
+            users = agents + paired[agents:].nonzero()[:, 0]
+            losses["user_mel"] = self._mel(made.audio[users], meant[users])
         phones = self._tensor(speech.phones).long()
         for name, logits in self._named(made).items():
             losses[name] = F.cross_entropy(logits.flatten(0, 2), phones.flatten())
@@ -213,32 +195,8 @@ class MimiTrainee:
         if made.codes is not None:
             losses["commitment"] = made.commitment
         if self._critics and n >= (self._settings.adversarial_after or 0):
-            losses |= self._criticised(made.audio[:agents], self._tensor(speech.meant[:agents]), n)
+            losses |= self._criticised(made.audio[:agents], meant[:agents], n)
         return losses
-
-    def _audio_losses(self, made: Pass, speech: Segments, agents: int) -> dict[str, torch.Tensor]:
-        """What was decoded against the agent's voice; the first rows are the agent's."""
-        decoded = len(made.audio)
-        meant, paired = self._tensor(speech.meant[:decoded]), self._tensor(speech.paired[:decoded])
-        losses = {
-            "mel": self._mel(made.audio[:agents], meant[:agents]),
-            "waveform": F.l1_loss(made.audio[:agents], meant[:agents]),
-        }
-        if paired[agents:].any():
-            users = agents + paired[agents:].nonzero()[:, 0]
-            losses["user_mel"] = self._mel(made.audio[users], meant[users])
-        return losses
-
-    def _alike_loss(self, made: Pass, speech: Segments) -> dict[str, torch.Tensor]:
-        """Squared distance from what the codec at first heard in the agent's clean voice, of its variance."""
-        assert self._teacher
-        paired = self._tensor(speech.paired)
-        if not paired.any():
-            return {}
-        with torch.no_grad():
-            clear = reconstruct(self._teacher, self._tensor(speech.meant)[paired], True, 0)
-        pairs = ((made.semantic[paired], clear.semantic), (made.latent[paired], clear.latent))
-        return {"alike": torch.stack([F.mse_loss(a, b) / b.var() for a, b in pairs]).mean()}
 
     def _decoding_losses(self, speech: Segments) -> dict[str, torch.Tensor]:
         """The decoder alone, on the agent alone."""

@@ -93,53 +93,6 @@ def test_six_steps_are_three_and_three(data: Path, tmp_path: Path) -> None:
     assert len(curves[0][5]["used"]) == 3
 
 
-KEEPING = Settings(agents=1, users=1, frames=4, quantise_from=0, keep_codes=True, encoder_from=1, threads=1)
-
-
-def keeper(data: Path, mimi: dict[str, torch.Tensor]) -> MimiTrainee:
-    learner = trainee(data, KEEPING)
-    learner.mimi.load_state_dict(mimi)
-    return learner
-
-
-def test_an_encoder_learns_on_with_the_codes_that_are_there(data: Path, tmp_path: Path) -> None:
-    begun = trainee(data)
-    run.go(begun, tmp_path / "begun", steps(3))
-    before = {name: tensor.clone() for name, tensor in begun.mimi.state_dict().items()}
-
-    def moved(learner: MimiTrainee) -> set[str]:
-        now = learner.mimi.state_dict()
-        return {name.split(".")[0] for name, tensor in before.items() if not torch.equal(tensor, now[name])}
-
-    learner = keeper(data, before)
-    assert {"alike", "words"} <= learner.step(0).keys()
-    assert moved(learner) == set()  # only the readers
-    learner.step(1)
-    assert moved(learner) == {"encoder", "encoder_transformer"}
-    assert np.isfinite(learner.evaluate()["test_mel"])
-
-
-def test_who_keeps_the_codes_resumes_with_the_teacher_of_the_beginning(data: Path, tmp_path: Path) -> None:
-    begun = trainee(data)
-    run.go(begun, tmp_path / "begun", steps(3))
-    before = {name: tensor.clone() for name, tensor in begun.mimi.state_dict().items()}
-    straight, resumed = keeper(data, before), keeper(data, before)
-    run.go(straight, tmp_path / "a", steps(4))
-    run.go(keeper(data, before), tmp_path / "b", steps(3))
-    run.go(resumed, tmp_path / "b", steps(4))
-    one, other = straight.parts(), resumed.parts()
-    assert one.keys() == other.keys() == {"mimi", "readers", "optimiser", "teacher"}
-    assert [
-        (part, name) for part in one for name in one[part] if not torch.equal(one[part][name], other[part][name])
-    ] == []
-    assert all(torch.equal(before[name], tensor) for name, tensor in one["teacher"].items())
-
-
-def test_keeping_codes_takes_codes() -> None:
-    with pytest.raises(ValueError, match="quantise_from must be 0"):
-        Settings(keep_codes=True)
-
-
 def test_a_run_that_is_already_longer_ends_at_once(data: Path, tmp_path: Path) -> None:
     run.go(trainee(data), tmp_path, steps(3))
     assert run.go(trainee(data), tmp_path, steps(2)) == 3
