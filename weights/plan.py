@@ -14,8 +14,12 @@ from weights.voices import DEFAULT, WHISPERED, varied, voices
 
 SILENT_SHARE = 0.05  # of dialogues: asides, background, noise and silence only
 WHISPER_SHARE, ROOM_SHARE, TELEPHONE_SHARE = 0.02, 0.4, 0.15  # of dialogues
-# Of dialogues in training: questions with short answers only; long replies only.
-DRILLS: dict[tuple[str, ...], float] = {("answer",): 0.5, ("interrupt", "backchannel"): 0.3}
+# Of dialogues in training: questions with short answers only; long replies only; users who are not done yet only.
+DRILLS: dict[tuple[str, ...], float] = {
+    ("answer",): 0.4,
+    ("interrupt", "backchannel"): 0.3,
+    ("pause", "listening"): 0.1,
+}
 WORST_SNR_DB, BEST_SNR_DB = 5.0, 40.0  # the better the likelier: one in fifty is below 10 dB, where whisper fails too
 LEVEL_DB = (-12.0, 6.0)
 
@@ -45,7 +49,7 @@ def plan(
     more = MORE if split == "train" else {}
     shares = {name: share * more.get(name, 1.0) for name, share in SCENES.items() if not quiet or name in QUIET}
     if split == "train" and not quiet and (drill := _drawn(rng, DRILLS)):
-        draft.drill, shares = drill == ("answer",), dict.fromkeys(drill, 1.0)
+        draft.drill, shares = drill == ("answer",), {name: more.get(name, 1.0) for name in drill}
     while draft.seconds < seconds:
         draft.scene = rng.choices(list(shares), list(shares.values()))[0]
         PLAYED[draft.scene](draft)

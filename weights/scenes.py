@@ -25,7 +25,7 @@ SCENES: dict[str, float] = {
     "correction": 0.06,  # "no, I meant ...": the answer to what was meant
     "silence": 0.03,  # nobody says anything for a while
 }
-MORE = {"interrupt": 1.2, "backchannel": 1.5}  # times as often in training: to be told from each other in 4 ticks
+MORE = {"interrupt": 2.0}  # times as often in training: to be told from a backchannel in 4 ticks, in doubt to stop
 DRILL_GAP_MS = (300, 1000)  # before a short question
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
@@ -39,7 +39,7 @@ REPEAT_SHARE = 0.3  # of answers in training: the user wants something said afte
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
 LONG_PAUSE_MS, SHORT_PAUSE_MS = (1100, 1600), (50, 600)  # between the sentences of a tale
-STOPS = {3: 15, 4: 50, 5: 10, 6: 10, 8: 10, 12: 5}  # ticks: shares; if always 4, who missed it would never stop
+STOPS = {3: 25, 4: 50, 5: 10, 6: 5, 8: 5, 12: 5}  # ticks: shares; if always 4, who missed it would never stop
 DOUBT_TICKS = 5  # more, if it begins like a backchannel: "okay, but" may still become "okay, sure"
 DOUBTFUL = frozenset(["ah", "good", "hm", "oh", "okay", "right", "yeah", "yes"])
 
