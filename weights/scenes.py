@@ -132,15 +132,13 @@ class Draft:
             asks = [text for text in section("unknown") if len(text.split()) >= words]
             return UNKNOWN, UNKNOWN.slots[0], self.rng.choice(asks)
         able = [intent for intent in intents().values() if wanted(intent) and wordings(intent)]
-        pairs = [(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots] if learning else []
-        if pairs and self.rng.random() < SLOTS_SHARE:
-            intent, slot = self.rng.choice(pairs)
+        if learning and any(len(i.slots) > 1 for i in able) and self.rng.random() < SLOTS_SHARE:
+            intent, slot = self.rng.choice([(i, slot) for i in able if len(i.slots) > 1 for slot in i.slots])
         else:
             intent = self.rng.choice(able)
             slot = self.rng.choice(intent.slots)
         asks = wordings(intent)
-        plain = [ask for ask in asks if ask in intent.wordings]
-        if learning and plain and self.rng.random() < PLAIN_SHARE:
+        if learning and (plain := [ask for ask in asks if ask in intent.wordings]) and self.rng.random() < PLAIN_SHARE:
             asks = plain
         return intent, slot, intent.asked(self.rng.choice(asks), slot)
 
