@@ -39,8 +39,8 @@ REPEAT_SHARE = 0.3  # of answers in training: the user wants something said afte
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
 LONG_PAUSE_MS, SHORT_PAUSE_MS = (1100, 1600), (50, 600)  # between the sentences of a tale
-STOPS = {3: 25, 4: 50, 5: 10, 6: 5, 8: 5, 12: 5}  # ticks: shares; if always 4, who missed it would never stop
-DOUBT_TICKS = 5  # more, if it begins like a backchannel: "okay, but" may still become "okay, sure"
+STOPS = {3: 55, 4: 25, 5: 8, 6: 4, 8: 4, 12: 4}  # ticks: shares; if always 3, who missed it would never stop
+DOUBT_TICKS = 8  # more, if it begins like a backchannel: "yes, I" may still become "yes, I see"
 DOUBTFUL = frozenset(["ah", "good", "hm", "oh", "okay", "right", "yeah", "yes"])
 
 # Every fourth of these is for the test set alone.
