@@ -16,6 +16,7 @@ mel distance + waveform + commitment + naming the sounds; `--set adversarial_aft
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ from weights import run
 from weights.ahead import Ahead
 from weights.bank import NoBank
 from weights.codec import Pass, build, decode_frozen, early_channels, reconstruct, set_step, start_codebooks
-from weights.descent import cosine, descend
+from weights.descent import cosine, descend, follow
 from weights.flags import add_flags, say, settings_of
 from weights.hearing import Segments, Speech
 from weights.losses import Critics, MelDistance, critic_loss, deception_loss, matching_loss, word_loss
@@ -62,6 +63,7 @@ class Settings:
     frozen_agents: int = 3  # segments in a batch from then on
     frozen_steps: int = 8000  # in which the rate falls to a tenth once more
     adversarial_after: int | None = None  # step
+    average: float = 0.0  # of the running average of the weights that is judged and exported; 0: the weights themselves
     mel: float = 1.0  # weights of the losses: the agent's mel distance
     user_mel: float = 0.5  # and a user's, from the agent's voice
     waveform: float = 1.0
@@ -80,6 +82,8 @@ class Settings:
     def __post_init__(self) -> None:
         if min(self.decay_steps, self.frozen_steps) < 1:
             raise ValueError("decay_steps and frozen_steps must be at least 1")
+        if not 0 <= self.average < 1:
+            raise ValueError("average must be from 0 to below 1")
         if not 0 <= self.decoded_users <= self.users:
             raise ValueError(f"decoded_users must be from 0 to users, which is {self.users}")
 
@@ -90,6 +94,7 @@ class MimiTrainee:
     def __init__(self, config: Mapping[str, Any], settings: Settings, data: Speech, held_out: Speech) -> None:
         self._settings, self._data, self._held_out = settings, data, held_out
         self.mimi = build(config, settings.seed).to(settings.device)
+        self.average = copy.deepcopy(self.mimi).requires_grad_(False) if settings.average else self.mimi
         dimension = config["seanet"]["dimension"]
         self._readers = nn.ModuleDict(
             {name: nn.Linear(dimension, SLOTS * CLASSES) for name in ("semantic", "phonetic")}
@@ -112,16 +117,19 @@ class MimiTrainee:
         weights = vars(self._settings)
         total = torch.stack([weights[name] * loss for name, loss in losses.items() if name in weights]).sum()
         norm = descend(self._optimiser, total, rate(self._settings, n))
+        if self.average is not self.mimi:
+            follow(self.average, self.mimi, n, self._settings.average)
         return {"loss": total.item(), "norm": norm} | {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
     def evaluate(self) -> run.Numbers:
         """On voices and sentences never trained on: how often the sound is named rightly (all, and all but silence),
         mel distance of the agent, and per codebook the share of codes used and perplexity."""
-        self.mimi.eval()
+        self.average.eval()
+        set_step(self.average, 0)  # its codebooks may have moved
         rng = np.random.default_rng(0)
         speech = self._held_out.draw(rng, agents=6, users=24, frames=48)
-        made = reconstruct(self.mimi, self._tensor(speech.heard), self._quantised(), decoded=6)
+        made = reconstruct(self.average, self._tensor(speech.heard), self._quantised(), decoded=6)
         found: dict[str, Any] = {"test_mel": self._mel(made.audio, self._tensor(speech.meant[:6])).item()}
         for name, logits in self._named(made).items():
             right = (logits.argmax(-1).cpu().numpy() == speech.phones)[6:]
@@ -137,12 +145,19 @@ class MimiTrainee:
         used, perplexity = zip(*(usage(level, self.mimi.cardinality) for level in made.codes.unbind(1)), strict=True)
         return found | {"used": list(used), "perplexity": list(perplexity)}
 
+    def begin_with(self, mimi: run.Tensors) -> None:
+        """Raises RuntimeError when the weights are of another mimi_config."""
+        for codec in (self.mimi, self.average):
+            codec.load_state_dict(mimi)
+
     def parts(self) -> dict[str, run.Tensors]:
         parts: dict[str, run.Tensors] = {
             "mimi": self.mimi.state_dict(),
             "readers": self._readers.state_dict(),
             "optimiser": run.optimiser_tensors(self._optimiser),
         }
+        if self.average is not self.mimi:
+            parts["average"] = self.average.state_dict()
         if self._critics and self._critics_optimiser:
             parts["critics"] = self._critics.state_dict()
             parts["critics_optimiser"] = run.optimiser_tensors(self._critics_optimiser)
@@ -152,6 +167,8 @@ class MimiTrainee:
         """Raises ValueError when the checkpoint is another model's. Discriminators it lacks begin anew."""
         try:
             self.mimi.load_state_dict(parts["mimi"])
+            if self.average is not self.mimi:
+                self.average.load_state_dict(parts.get("average", parts["mimi"]))
             self._readers.load_state_dict(parts["readers"])
         except RuntimeError as error:
             raise ValueError(f"the checkpoint is of another mimi_config; train into another folder: {error}") from None
@@ -266,7 +283,7 @@ def export(out: Path, config: Mapping[str, Any]) -> Path:
         raise FileNotFoundError(f"{out} holds no checkpoint yet")
     folder = out / "export"
     folder.mkdir(exist_ok=True)
-    save_file(dict(found[1]["mimi"]), folder / "mimi.safetensors")
+    save_file(dict(found[1].get("average", found[1]["mimi"])), folder / "mimi.safetensors")
     (folder / "mimi_config.json").write_text(json.dumps(config, indent=1) + "\n")
     return folder
 
@@ -298,7 +315,7 @@ def _train(args: argparse.Namespace) -> int:
     held_out = Speech.open(args.held_out) if args.held_out else data
     trainee = MimiTrainee(config, settings, data, held_out)
     if args.init:
-        trainee.mimi.load_state_dict(load_file(args.init / "mimi.safetensors"))
+        trainee.begin_with(load_file(args.init / "mimi.safetensors"))
     stop = run.stopped_by_signals()
     run.go(trainee, args.out, settings.pace, say, lambda: export(args.out, config), stop=stop)
     return 0

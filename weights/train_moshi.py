@@ -27,7 +27,7 @@ from torch import nn
 
 from duplex.config import ConfigError
 from weights import run
-from weights.descent import cosine, descend
+from weights.descent import cosine, descend, follow
 from weights.disturb import Disturb, disturbed
 from weights.ear import open_mimi
 from weights.flags import add_flags, say, settings_of
@@ -90,7 +90,8 @@ class MoshiTrainee:
         losses = self._losses(self.lm, batch, given, rng)
         total = losses.pop("total")
         norm = descend(self._optimiser, total, rate(self._settings, n))
-        self._follow(n)
+        if self.average is not self.lm:
+            follow(self.average, self.lm, n, self._settings.average)
         return {"loss": total.item(), "norm": norm} | {name: value.item() for name, value in losses.items()}
 
     @torch.no_grad()
@@ -147,15 +148,6 @@ class MoshiTrainee:
         named = {"text": weights.text, "audio": weights.audio, "words": weights.words}
         total = torch.stack([weight * losses[name] for name, weight in named.items() if name in losses]).sum()
         return losses | {"total": total}
-
-    def _follow(self, n: int) -> None:
-        """Move the average towards the weights; at first faster, so that it forgets how they began."""
-        if self.average is self.lm:
-            return
-        keep = min(self._settings.average, (1 + n) / (10 + n))
-        with torch.no_grad():
-            for mean, weight in zip(self.average.parameters(), self.lm.parameters(), strict=True):
-                mean.lerp_(weight, 1 - keep)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.lm.device)

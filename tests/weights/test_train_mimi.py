@@ -12,6 +12,7 @@ import pytest
 import torch
 from moshi.models import loaders
 from moshi.models.compression import MimiModel
+from safetensors.torch import load_file
 
 from duplex.frame import FRAME_SAMPLES
 from weights import run, train_mimi
@@ -91,6 +92,24 @@ def test_six_steps_are_three_and_three(data: Path, tmp_path: Path) -> None:
     assert [line["step"] for line in curves[0]] == [1, 2, 3, 4, 5, 6]
     assert ["deception" in line for line in curves[0]] == [False] * 4 + [True] * 2
     assert len(curves[0][5]["used"]) == 3
+
+
+def test_the_average_follows_resumes_and_is_what_is_exported(data: Path, tmp_path: Path) -> None:
+    settings = dataclasses.replace(PHASES, average=0.9)
+    straight, resumed = trainee(data, settings), trainee(data, settings)
+    begun = {name: tensor.clone() for name, tensor in straight.mimi.state_dict().items()}
+    straight.begin_with(begun)
+    run.go(straight, tmp_path / "a", steps(4))
+    run.go(trainee(data, settings), tmp_path / "b", steps(2))
+    run.go(resumed, tmp_path / "b", steps(4))
+    mean, now = straight.average.state_dict(), straight.mimi.state_dict()
+    assert all(torch.equal(tensor, resumed.average.state_dict()[name]) for name, tensor in mean.items())
+    name = "decoder.model.0.conv.conv.weight"
+    assert 0 < (mean[name] - begun[name]).norm() < (now[name] - begun[name]).norm()
+    book = "quantizer.rvq_first.vq.layers.0._codebook.embedding_sum"
+    assert torch.equal(mean[book], now[book])
+    made = load_file(export(tmp_path / "a", SMALL) / "mimi.safetensors")
+    assert torch.equal(made[name], mean[name]) and not torch.equal(made[name], now[name])
 
 
 def test_a_run_that_is_already_longer_ends_at_once(data: Path, tmp_path: Path) -> None:
