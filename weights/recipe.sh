@@ -5,9 +5,9 @@
 #   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
 # With the settings of the nano that ships (docs/LOG.md, 2026-11-23, -24 and -29), in one part each: its codec was trained
-# in two, and only in the second did users say pieces of sentences; its LM in eight, of which the last, 8,100 steps, was
-# the first on dialogues that ask for every intent alike. Most of its dialogues were made without joe, who takes half of
-# their time.
+# in two, and only in the second did users say pieces of sentences; its LM in nine, of which the last two, 14,100 steps,
+# were on dialogues that ask for every intent alike, the very last with weights.late_reply=8. Most of its dialogues were
+# made without joe, who takes half of their time.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
