@@ -47,6 +47,7 @@ class Settings:
     decay_steps: int = 6000  # after so many the rate has fallen along a cosine to `last_rate`, and stays there
     last_rate: float = 0.05  # of `rate`
     weight_decay: float = 0.05
+    reading_alone: int = 0  # steps in which reading the user teaches its head only: new, it would undo a good --init
     loud_share: float = 0.5  # of the frames in which the agent speaks: their audio is trained on, drawn anew each step
     silent_share: float = 0.1  # and of the others
     average: float = 0.998  # of the running average of the weights that is exported; 0: the weights themselves
@@ -87,7 +88,7 @@ class MoshiTrainee:
         batch = self._data.draw(rng, self._settings.batch, self._settings.ticks)
         self.lm.train()
         given = disturbed(batch.codes, self._settings.disturb, self.lm, rng)
-        losses = self._losses(self.lm, batch, given, rng)
+        losses = self._losses(self.lm, batch, given, rng, alone=n < self._settings.reading_alone)
         total = losses.pop("total")
         norm = descend(self._optimiser, total, rate(self._settings, n))
         if self.average is not self.lm:
@@ -129,9 +130,10 @@ class MoshiTrainee:
         run.restore_optimiser(self._optimiser, parts["optimiser"])
 
     def _losses(
-        self, lm: LMModel, batch: Batch, given: np.ndarray, rng: np.random.Generator
+        self, lm: LMModel, batch: Batch, given: np.ndarray, rng: np.random.Generator, alone: bool = False
     ) -> dict[str, torch.Tensor]:
-        """`given` is what goes in, like batch.codes, which are the targets. "total" is differentiable."""
+        """`given` is what goes in, like batch.codes, which are the targets. "total" is differentiable; reading the user
+        teaches the LM nothing where its head learns `alone`."""
         codes, words, weights = self._tensor(batch.codes), self._tensor(batch.words), self._settings.weights
         said = delayed(lm, codes)[:, : 1 + lm.dep_q, 1:]  # [B, 1 + dep_q, T], what is predicted in each position
         said[:, 0].masked_fill_(self._tensor(batch.late), -1)
@@ -144,7 +146,8 @@ class MoshiTrainee:
             heard = listen(lm, delayed(lm, self._tensor(given))[:, :, :-1])  # [B, T, dim]
             losses = text_losses(lm, heard, said[:, 0], self._tensor(batch.replies), 1 + overdue, weights)
             losses |= audio_losses(lm, heard, said, loud, chosen & (said[:, 0] >= 0), 1 + overdue, weights)
-            losses |= word_losses(self._reading, heard, words, weights) if weights.words else {}
+            known = heard.detach() if alone else heard
+            losses |= word_losses(self._reading, known, words, weights) if weights.words else {}
         named = {"text": weights.text, "audio": weights.audio, "words": weights.words}
         total = torch.stack([weight * losses[name] for name, weight in named.items() if name in losses]).sum()
         return losses | {"total": total}

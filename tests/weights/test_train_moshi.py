@@ -187,6 +187,22 @@ def test_the_average_follows_the_weights(tmp_path: Path) -> None:
     assert without.average is without.lm and "average" not in without.parts()
 
 
+def test_a_new_head_reads_alone_before_it_teaches(tmp_path: Path) -> None:
+    only_words = Weights(text=0.0, audio=0.0)
+    settings = dataclasses.replace(SMALL, reading_alone=1, weights=only_words, weight_decay=0.0)
+    learner = trainee(dialogues(tmp_path), settings)
+
+    def now(part: str) -> list[torch.Tensor]:
+        return [tensor.clone() for tensor in learner.parts()[part].values()]
+
+    lm, head = now("model"), now("reading")
+    learner.step(0)
+    assert all(torch.equal(a, b) for a, b in zip(lm, now("model"), strict=True))
+    assert not torch.equal(head[0], now("reading")[0])
+    learner.step(1)
+    assert not all(torch.equal(a, b) for a, b in zip(lm, now("model"), strict=True))
+
+
 def test_it_goes_on_from_a_checkpoint_of_its_own_shape_only(tmp_path: Path) -> None:
     data = dialogues(tmp_path / "data")
     run.go(trainee(data), tmp_path / "o", steps(1))
