@@ -47,7 +47,7 @@ class Settings:
     decay_steps: int = 6000  # after so many the rate has fallen along a cosine to `last_rate`, and stays there
     last_rate: float = 0.05  # of `rate`
     weight_decay: float = 0.05
-    reading_alone: int = 0  # steps in which reading the user teaches its head only: new, it would undo a good --init
+    reading_alone: int = 0  # steps in which reading the user teaches its head only: new, it disturbs a good --init
     loud_share: float = 0.5  # of the frames in which the agent speaks: their audio is trained on, drawn anew each step
     silent_share: float = 0.1  # and of the others
     average: float = 0.998  # of the running average of the weights that is exported; 0: the weights themselves
