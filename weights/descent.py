@@ -22,7 +22,9 @@ def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -
 @torch.no_grad()
 def follow(mean: nn.Module, module: nn.Module, n: int, keep: float) -> None:
     """Step n of a running average of the weights: `mean` keeps so much of itself, at first less, so that it forgets
-    how they began. What is no weight (codebooks) is as it is now."""
+    how they began. What is no weight (codebooks) is as it is now. Nothing, where `mean` is the module itself."""
+    if mean is module:
+        return
     keep = min(keep, (1 + n) / (10 + n))
     learnt, now = dict(mean.named_parameters()), module.state_dict()
     for name, average in mean.state_dict().items():

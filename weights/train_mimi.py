@@ -117,8 +117,7 @@ class MimiTrainee:
         weights = vars(self._settings)
         total = torch.stack([weights[name] * loss for name, loss in losses.items() if name in weights]).sum()
         norm = descend(self._optimiser, total, rate(self._settings, n))
-        if self.average is not self.mimi:
-            follow(self.average, self.mimi, n, self._settings.average)
+        follow(self.average, self.mimi, n, self._settings.average)
         return {"loss": total.item(), "norm": norm} | {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()

@@ -91,8 +91,7 @@ class MoshiTrainee:
         losses = self._losses(self.lm, batch, given, rng, alone=n < self._settings.reading_alone)
         total = losses.pop("total")
         norm = descend(self._optimiser, total, rate(self._settings, n))
-        if self.average is not self.lm:
-            follow(self.average, self.lm, n, self._settings.average)
+        follow(self.average, self.lm, n, self._settings.average)
         return {"loss": total.item(), "norm": norm} | {name: value.item() for name, value in losses.items()}
 
     @torch.no_grad()

@@ -97,10 +97,15 @@ def test_six_steps_are_three_and_three(data: Path, tmp_path: Path) -> None:
 def test_the_average_follows_resumes_and_is_what_is_exported(data: Path, tmp_path: Path) -> None:
     settings = dataclasses.replace(PHASES, average=0.9)
     straight, resumed = trainee(data, settings), trainee(data, settings)
-    begun = {name: tensor.clone() for name, tensor in straight.mimi.state_dict().items()}
-    straight.begin_with(begun)
+    other = trainee(data, dataclasses.replace(PHASES, seed=1)).mimi.state_dict()
+    begun = {name: tensor.clone() for name, tensor in other.items()}
+    stopped = trainee(data, settings)
+    for learner in (straight, stopped):
+        learner.begin_with(begun)
+        for codec in (learner.mimi, learner.average):
+            assert all(torch.equal(tensor, begun[name]) for name, tensor in codec.state_dict().items())
     run.go(straight, tmp_path / "a", steps(4))
-    run.go(trainee(data, settings), tmp_path / "b", steps(2))
+    run.go(stopped, tmp_path / "b", steps(2))
     run.go(resumed, tmp_path / "b", steps(4))
     mean, now = straight.average.state_dict(), straight.mimi.state_dict()
     assert all(torch.equal(tensor, resumed.average.state_dict()[name]) for name, tensor in mean.items())
