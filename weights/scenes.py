@@ -25,7 +25,7 @@ SCENES: dict[str, float] = {
     "correction": 0.06,  # "no, I meant ...": the answer to what was meant
     "silence": 0.03,  # nobody says anything for a while
 }
-MORE = {"interrupt": 2.0}  # times as often in training: to be told from a backchannel in 4 ticks, in doubt to stop
+MORE = {"interrupt": 2.0, "backchannel": 1.5}  # times as often in training: to be told apart in 4 ticks, in doubt to stop
 DRILL_GAP_MS = (300, 1000)  # before a short question
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
@@ -39,7 +39,9 @@ REPEAT_SHARE = 0.3  # of answers in training: the user wants something said afte
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
 LONG_PAUSE_MS, SHORT_PAUSE_MS = (1100, 1600), (50, 600)  # between the sentences of a tale
-STOPS = {3: 55, 4: 25, 5: 8, 6: 4, 8: 4, 12: 4}  # ticks: shares; if always 3, who missed it would never stop
+# Ticks: shares. Were it always 3, who missed it would never stop; a stop counts once more for every tick past the first
+# (`weights.lm_losses`), so that these weigh about the same at each tick from 3 to 10.
+STOPS = {3: 36, 4: 20, 5: 14, 6: 9, 7: 6, 8: 5, 10: 4, 13: 3, 16: 2, 20: 1}
 DOUBT_TICKS = 8  # more, if it begins like a backchannel: "yes, I" may still become "yes, I see"
 DOUBTFUL = frozenset(["ah", "good", "hm", "oh", "okay", "right", "yeah", "yes"])
 

@@ -82,6 +82,8 @@ def take(agent: np.ndarray, *sayings: Saying, begins: tuple[float, ...] = (), cr
         ("C-A-T", "cat"),
         ("She sells seashells by the seashore.", "she sells sea shells by the sea shore"),
         ("I can't, I'm a grey well-known colour!", "i can not i am a gray well known color"),
+        ("8x6 is 48, 2 x 3 is 6.", "eight times six is forty eight two times three is six"),
+        ("Water vapour.", "water vapor"),
     ],
 )
 def test_what_sounds_alike_is_alike(written: str, spoken: str) -> None:

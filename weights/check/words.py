@@ -21,8 +21,10 @@ _SYMBOLS = {"+": " plus ", "×": " times ", "*": " times ", "=": " is ", "%": " 
 _SHORT = {"can't": "can not", "won't": "will not", "let's": "let us", "cannot": "can not", "ok": "okay"}
 _SHORT |= {"seashells": "sea shells", "seashore": "sea shore"}  # whisper writes either
 _ENDINGS = {"n't": " not", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am", "'s": " is", "'d": " would"}
-_BRITISH = "colour colours favourite neighbour grey kilometre kilometres metre metres centre theatre apologise equals"
-_AMERICAN = "color colors favorite neighbor gray kilometer kilometers meter meters center theater apologize is"
+_BRITISH = (
+    "colour colours favourite neighbour grey vapour kilometre kilometres metre metres centre theatre apologise equals"
+)
+_AMERICAN = "color colors favorite neighbor gray vapor kilometer kilometers meter meters center theater apologize is"
 _SPELLINGS: dict[str, str] = dict(zip(_BRITISH.split(), _AMERICAN.split(), strict=True))
 
 
@@ -39,6 +41,7 @@ def normalised(text: str) -> Words:
     text = "".join(_SYMBOLS.get(c, c) for c in text.lower())
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     text = re.sub(r"(?<=\d)\s*[-−]\s*(?=\d)", " minus ", text)
+    text = re.sub(r"(?<=\d)\s*x\s*(?=\d)", " times ", text)
     text = re.sub(r"\d+", lambda digits: f" {_spoken(int(digits[0]))} ", text)
     text = re.sub(r"(?<=\w)[-./](?=\w)", " ", text)
     plain = [re.sub(r"[^a-z']", "", word).strip("'") for word in text.split()]
