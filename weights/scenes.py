@@ -25,7 +25,7 @@ SCENES: dict[str, float] = {
     "correction": 0.06,  # "no, I meant ...": the answer to what was meant
     "silence": 0.03,  # nobody says anything for a while
 }
-MORE = {"interrupt": 2.0, "backchannel": 1.5}  # times as often in training: to be told apart in 4 ticks, in doubt to stop
+MORE = {"interrupt": 2.0, "backchannel": 1.5}  # times as often in training: to be told apart early, in doubt to stop
 DRILL_GAP_MS = (300, 1000)  # before a short question
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its

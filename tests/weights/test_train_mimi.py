@@ -21,9 +21,10 @@ from weights.bank import Bank, NoBank, Sound, agent_sentences, asked, make_agent
 from weights.hearing import UNKNOWN, Speech, bent
 from weights.intents import held_out_sentence
 from weights.losses import MelDistance, mel_filters
+from weights.mimi_settings import Settings, rate
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS, class_of, labels
 from weights.plan import plan
-from weights.train_mimi import MimiTrainee, Settings, export, rate
+from weights.train_mimi import MimiTrainee, export
 from weights.vocabulary import vocabulary
 from weights.voices import AGENT, speaker
 
