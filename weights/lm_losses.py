@@ -29,6 +29,7 @@ class Weights:
     no_word: float = 0.05  # of a frame in which no word of the user's ends
     overdue: int = 8  # most that a tick counts for those before it, in which the agent put off what it does now
     late_reply: float = 4.0  # as often again where that is to begin a reply: in doubt it shall answer
+    late_stop: float = 1.0  # or, for the voice, to stop: in doubt it shall yield
 
 
 def text_losses(
@@ -70,7 +71,8 @@ def audio_losses(
     logits = speak(lm, heard[chosen], rows[:, :-1]).float()  # [N, dep_q, card]
     target = rows[:, 1:].masked_fill(rows[:, 1:] == lm.initial_token_id, _IGNORED)  # before a session's tick 1
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=_IGNORED)
-    counts = (target >= 0) * times[chosen][:, None]  # [N, dep_q]
+    stops = (times > 1) & (said[:, 0] != END_OF_PAD)
+    counts = (target >= 0) * (times * torch.where(stops, weights.late_stop, 1.0))[chosen][:, None]  # [N, dep_q]
     each = (loss.view_as(target) * counts).sum(0) / counts.sum(0).clamp(min=1)  # [dep_q]
     weight = torch.ones_like(each)
     weight[0] = weights.first_codebook

@@ -20,7 +20,7 @@ from tests.engine.tiny import LM, MIMI, write_tiny
 from weights import run, train_moshi
 from weights.disturb import Disturb, disturbed
 from weights.lm import begin_with_codebooks, build, delayed, listen, speak
-from weights.lm_losses import Weights, text_losses
+from weights.lm_losses import Weights, audio_losses, text_losses
 from weights.shards import Batch, Format, NoTokens, Spans, TokenData, Tokens, Writer, write_format
 from weights.train_moshi import MoshiTrainee, Settings, export, rate
 
@@ -299,6 +299,20 @@ def test_a_late_reply_counts_more_where_it_begins() -> None:
 
     assert text_loss(1.0, 1, 1, 1, 3) == text_loss(4.0, 1, 1, 1, 3)  # a late stop, a reply in time
     assert text_loss(4.0, 1, 2, 1, 1) == pytest.approx(text_loss(1.0, 1, 8, 1, 1)) != text_loss(1.0, 1, 2, 1, 1)
+
+
+def test_a_late_stop_counts_more_for_the_voice() -> None:
+    lm = build(LM, 0)
+    heard, loud, chosen = torch.randn(1, 4, lm.dim), torch.ones(1, 4).bool(), torch.ones(1, 4).bool()
+    said = torch.randint(0, CARD, (1, 1 + K, 4))
+    said[0, 0] = torch.tensor([PAD, END_OF_PAD, 9, PAD])
+
+    def audio_loss(late_stop: float, *times: int) -> float:
+        weights = Weights(late_stop=late_stop)
+        return audio_losses(lm, heard, said, loud, chosen, torch.tensor([times]), weights)["audio"].item()
+
+    assert audio_loss(1.0, 1, 3, 1, 1) == audio_loss(4.0, 1, 3, 1, 1)  # a late reply, a stop in time
+    assert audio_loss(4.0, 1, 1, 1, 2) == pytest.approx(audio_loss(1.0, 1, 1, 1, 8)) != audio_loss(1.0, 1, 1, 1, 2)
 
 
 def test_data_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
