@@ -65,13 +65,10 @@ class Splicer:
         return codes
 
     def _reply(self, p: Placed) -> np.ndarray:
+        """A stop is the codec's silence from the tick in which the sound fades: it sounds the same, and is one code to
+        decide for wherever the reply is cut, where a fade has other codes each time, often those of going on."""
         whole = self._whole(p.line.text)
-        if not p.cut:
-            return whole
-        ticks = len(p.clip.pcm) // FRAME_SAMPLES
-        window = p.clip.pcm[max(0, ticks - AGENT_LEAD_TICKS) * FRAME_SAMPLES :]
-        ending = self._ear.codes(_padded(window, 0, AGENT_TAIL_TICKS))[-AGENT_TAIL_TICKS - 1 :]
-        return np.concatenate([whole[: ticks - 1], ending])
+        return whole[: len(p.clip.pcm) // FRAME_SAMPLES - 1] if p.cut else whole
 
     def _whole_reply(self, text: str) -> np.ndarray:
         pcm = place(_alone(text))[0].clip.pcm
