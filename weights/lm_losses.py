@@ -29,7 +29,7 @@ class Weights:
     no_word: float = 0.05  # of a frame in which no word of the user's ends
     overdue: int = 8  # most that a tick counts for those before it, in which the agent put off what it does now
     late_reply: float = 4.0  # as often again where that is to begin a reply: in doubt it shall answer
-    late_stop: float = 1.0  # or, for the voice, to stop: in doubt it shall yield
+    late_stop: float = 1.0  # or for the voice to stop: the less, the more of what it hears it takes for a backchannel
 
 
 def text_losses(
