@@ -65,14 +65,15 @@ def audio_losses(
     times: torch.Tensor,
     weights: Weights,
 ) -> dict[str, torch.Tensor]:
-    """heard [B, T, dim]; said [B, 1 + dep_q, T]; in the `chosen` positions of [B, T], each `times` as often. `loud` is
-    where it speaks."""
+    """heard [B, T, dim]; said [B, 1 + dep_q, T]; in the `chosen` positions of [B, T], each `times` as often, a late
+    stop `weights.late_stop` as often again. `loud` is where it speaks."""
     rows = said.transpose(1, 2)[chosen]  # [N, 1 + dep_q]
     logits = speak(lm, heard[chosen], rows[:, :-1]).float()  # [N, dep_q, card]
     target = rows[:, 1:].masked_fill(rows[:, 1:] == lm.initial_token_id, _IGNORED)  # before a session's tick 1
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none", ignore_index=_IGNORED)
-    stops = (times > 1) & (said[:, 0] != END_OF_PAD)
-    counts = (target >= 0) * (times * torch.where(stops, weights.late_stop, 1.0))[chosen][:, None]  # [N, dep_q]
+    often = times[chosen]
+    late_stop = (often > 1) & (rows[:, 0] != END_OF_PAD)
+    counts = (target >= 0) * (often * torch.where(late_stop, weights.late_stop, 1.0))[:, None]  # [N, dep_q]
     each = (loss.view_as(target) * counts).sum(0) / counts.sum(0).clamp(min=1)  # [dep_q]
     weight = torch.ones_like(each)
     weight[0] = weights.first_codebook
