@@ -36,23 +36,34 @@ class TooLarge(Exception):
 
 
 def assemble(mimi: Path, moshi: Path, tokenizer: Path, out: Path, dtype: str = "float16") -> dict[str, Path]:
-    """Folders as the trainers export them -> a checkpoint in `out`. The LM's weights are stored as `dtype`, the codec's
-    as they are: its codes must not change. Raises TooLarge, and OSError where a part is missing."""
+    """Folders as the trainers export them -> a checkpoint in `out`. What speaks, the LM and the codec's decoder, is
+    stored as `dtype`, what hears as it is: its codes must not change. Raises TooLarge, and OSError where a part is
+    missing."""
     out.mkdir(parents=True, exist_ok=True)
     files = {part: out / name for part, name in _FILES.items()}
     shutil.copyfile(mimi / "mimi_config.json", files["mimi_config"])
-    shutil.copyfile(mimi / "mimi.safetensors", files["mimi"])
+    codec = load_file(mimi / "mimi.safetensors")
+    save_file({name: _as(dtype, tensor) if _speaks(name) else tensor for name, tensor in codec.items()}, files["mimi"])
     shutil.copyfile(tokenizer, files["tokenizer"])
     config = json.loads((moshi / "config.json").read_text())
     files["config"].write_text(json.dumps(config, indent=1) + "\n")
     weights = load_file(moshi / "model.safetensors")
-    save_file({name: tensor.to(getattr(torch, dtype)) for name, tensor in weights.items()}, files["lm"])
+    save_file({name: _as(dtype, tensor) for name, tensor in weights.items()}, files["lm"])
     size = sum(file.stat().st_size for file in files.values())
     if size > LIMIT_BYTES:
         raise TooLarge(
             f"{out} holds {size:,} bytes, {LIMIT_BYTES:,} may travel; make the model smaller, or --dtype float16"
         )
     return files
+
+
+def _as(dtype: str, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(getattr(torch, dtype))
+
+
+def _speaks(name: str) -> bool:
+    """Whether a tensor of the codec is its decoder's."""
+    return name.startswith(("decoder", "upsample"))
 
 
 def update_manifest(manifest: Path, files: dict[str, Path]) -> None:
@@ -73,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--moshi", type=Path, required=True, help="folder that train_moshi exported")
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float16", help="of the LM")
+    parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float16", help="of what speaks")
     parser.add_argument("--manifest", type=Path, help="bring the lines of nano up to date")
     given = parser.parse_args(argv)
     try:

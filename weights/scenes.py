@@ -25,7 +25,7 @@ SCENES: dict[str, float] = {
     "correction": 0.06,  # "no, I meant ...": the answer to what was meant
     "silence": 0.03,  # nobody says anything for a while
 }
-MORE = {"interrupt": 2.0, "backchannel": 1.5}  # times as often in training: to be told apart early, in doubt to stop
+MORE = {"interrupt": 2.0, "backchannel": 2.0}  # times as often in training: to be told apart early, in doubt to stop
 DRILL_GAP_MS = (300, 1000)  # before a short question
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
@@ -183,8 +183,9 @@ def _long_reply(d: Draft) -> tuple[int, int]:
 
 
 def _interrupt(d: Draft) -> None:
+    """With something it knows: were there UNKNOWN things too, it would take a backchannel new to it for one."""
     reply, n = _long_reply(d)
-    intent, slot, text = d.question(lambda i: not i.is_long)
+    intent, slot, text = d.question(lambda i: not i.is_long and i is not UNKNOWN)
     text = _after_opening(d.pick(INTERRUPTIONS, "interruptions"), text)
     doubt_ticks = DOUBT_TICKS * (text.split()[0].strip(",").lower() in DOUBTFUL)
     stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0] + doubt_ticks

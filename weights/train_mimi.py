@@ -4,9 +4,9 @@
     python -m weights.train_mimi --data DIR --held-out TEST --out DIR --minutes 60
 
 Goes on where the last run into the same folder stopped; `--init weights/nano` begins with weights that are already
-trained (add `--set quantise_from=0`). `OUT/export/` always holds the last checkpoint as the stock loader wants it.
-Settings beyond the flags: `--settings FILE.toml`, `--set KEY=VALUE` (the fields of
-`weights.mimi_settings.Settings`).
+trained (add `--set quantise_from=0`), and `--filters 16` makes their decoder wider first (`weights.widen`).
+`OUT/export/` always holds the last checkpoint as the stock loader wants it. Settings beyond the flags:
+`--settings FILE.toml`, `--set KEY=VALUE` (the fields of `weights.mimi_settings.Settings`).
 
 It is a codec of one voice that understands many: whoever speaks and through whatever air, it shall hear the same words
 at the same moments in the agent's own clean voice, and its first codebook shall tell which sounds they are. So the
@@ -42,6 +42,7 @@ from weights.losses import Critics, MelDistance, critic_loss, deception_loss, ma
 from weights.mimi_settings import Settings, rate
 from weights.phones import CLASSES, LATE_SLOTS, SLOTS
 from weights.vocabulary import vocabulary
+from weights.widen import widened
 
 _CONFIG = Path(__file__).with_name("mimi_config.json")
 _KMEANS_BATCHES = 8
@@ -248,6 +249,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--held-out", type=Path, help="the like with --split test; default: DATA")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, curve and export")
     parser.add_argument("--init", type=Path, help="folder of mimi.safetensors, mimi_config.json to start from")
+    parser.add_argument("--filters", type=int, help="with --init: make it so wide first (`weights.widen`)")
     parser.add_argument("--config", type=Path, default=_CONFIG, help="mimi_config.json; default: %(default)s")
     add_flags(parser)
     try:
@@ -263,9 +265,14 @@ def _train(args: argparse.Namespace) -> int:
     torch.set_num_threads(settings.threads)
     data = Speech.open(args.data)
     held_out = Speech.open(args.held_out) if args.held_out else data
+    begin = load_file(args.init / "mimi.safetensors") if args.init else None
+    if args.filters and not begin:
+        raise ConfigError("--filters widens a codec that is there; name its folder with --init")
+    if begin and args.filters:
+        config, begin = widened(config, begin, args.filters, settings.seed)
     trainee = MimiTrainee(config, settings, data, held_out)
-    if args.init:
-        trainee.begin_with(load_file(args.init / "mimi.safetensors"))
+    if begin:
+        trainee.begin_with(begin)
     stop = run.stopped_by_signals()
     run.go(trainee, args.out, settings.pace, say, lambda: export(args.out, config), stop=stop)
     return 0

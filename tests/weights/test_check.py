@@ -83,7 +83,7 @@ def take(agent: np.ndarray, *sayings: Saying, begins: tuple[float, ...] = (), cr
         ("She sells seashells by the seashore.", "she sells sea shells by the sea shore"),
         ("I can't, I'm a grey well-known colour!", "i can not i am a gray well known color"),
         ("8x6 is 48, 2 x 3 is 6.", "eight times six is forty eight two times three is six"),
-        ("Water vapour.", "water vapor"),
+        ("Water vapour in the savannah.", "water vapor in the savanna"),
     ],
 )
 def test_what_sounds_alike_is_alike(written: str, spoken: str) -> None:

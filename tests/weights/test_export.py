@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from moshi.models import loaders
 from moshi.models.loaders import CheckpointInfo
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from duplex.checkpoint import sha256
 from weights import codec, export, lm
@@ -56,6 +57,17 @@ def test_the_stock_loader_takes_it_and_nothing_of_ours(parts: Path) -> None:
     assert moshi.text_linear.weight.dtype == torch.float32
     assert info.get_text_tokenizer().piece_to_id("<pad>") == config["existing_text_padding_id"]
     assert info.lm_gen_config["temp"] == config["lm_gen_config"]["temp"]
+
+
+def test_the_codec_hears_as_before_and_its_decoder_takes_half_the_room(parts: Path) -> None:
+    assert export.main(flags(parts)) == 0
+    before, after = (load_file(parts / folder / "mimi.safetensors") for folder in ("mimi", "out"))
+    speaks = {name for name in before if after[name].dtype == torch.float16}
+    assert {name.split(".")[0] for name in speaks} == {"decoder", "decoder_transformer"}
+    assert all(torch.equal(before[name], after[name]) for name in before if name not in speaks)
+    config = json.loads((parts / "mimi" / "mimi_config.json").read_text())
+    mimi = loaders.get_mimi(parts / "out" / "mimi.safetensors", config, num_codebooks=config["quantizer"]["n_q"])
+    assert all(tensor.dtype == torch.float32 for tensor in mimi.parameters())
 
 
 def test_the_manifest_gets_sizes_and_hashes(parts: Path) -> None:

@@ -263,6 +263,8 @@ def test_from_the_command_line(data: Path, tmp_path: Path, capsys: pytest.Captur
     assert (tmp_path / "o" / "export" / "mimi.safetensors").exists()
     assert train_mimi.main([*where, "--set", "user=2"]) == 2
     assert "users" in capsys.readouterr().err
+    assert train_mimi.main([*where, "--filters", "16"]) == 2
+    assert "--init" in capsys.readouterr().err
 
 
 # --- the data ---------------------------------------------------------------------------------------------------------

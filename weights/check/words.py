@@ -22,9 +22,12 @@ _SHORT = {"can't": "can not", "won't": "will not", "let's": "let us", "cannot": 
 _SHORT |= {"seashells": "sea shells", "seashore": "sea shore"}  # whisper writes either
 _ENDINGS = {"n't": " not", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am", "'s": " is", "'d": " would"}
 _BRITISH = (
-    "colour colours favourite neighbour grey vapour kilometre kilometres metre metres centre theatre apologise equals"
+    "colour colours favourite neighbour grey vapour kilometre kilometres metre metres centre theatre apologise"
+    " equals savannah"
 )
-_AMERICAN = "color colors favorite neighbor gray vapor kilometer kilometers meter meters center theater apologize is"
+_AMERICAN = (
+    "color colors favorite neighbor gray vapor kilometer kilometers meter meters center theater apologize is savanna"
+)
 _SPELLINGS: dict[str, str] = dict(zip(_BRITISH.split(), _AMERICAN.split(), strict=True))
 
 
