@@ -22,11 +22,13 @@ python=${PYTHON:-.venv/bin/python}
 engines=${ENGINES:-hibari,kokoro,flite,joe}
 heard=${ENGINES:-hibari,flite,joe} # by the LM: to its codec all people are one voice, and these are quick to make
 codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=39600)
+decoder=(--minutes 60 --set pace.steps=6000)
 lm=(--minutes "${LM_MINUTES:-260}" --set decay_steps=29000 --set weights.late_reply=3.5 --set weights.late_stop=0.08)
 bank=320 anything=20 test=8 dialogues=11000 held_out=60
 export=(--out weights/nano --manifest weights/manifest.toml) verdict=()
 if [ -n "${SMALL:-}" ]; then
     codec=(--minutes 5 --set quantise_from=8 --set freeze_from=12 --set pace.steps=16 --set pace.log_every=4 --set pace.evaluate_every=8)
+    decoder=(--minutes 5 --set pace.steps=4 --set pace.log_every=2 --set pace.evaluate_every=4)
     lm=(--minutes 5 --set pace.steps=8 --set pace.log_every=4 --set pace.evaluate_every=8)
     bank=2 anything=0 test=1 dialogues=4 held_out=2
     export=(--out "$out/export") verdict=(--checkpoint "$out/export" --small)
@@ -43,11 +45,14 @@ if [ ! -e "$out/bank/done" ]; then
     touch "$out/bank/done"
 fi
 
-# 2. The codec: everything together, then with its tokens final the decoder alone.
+# 2. The codec: everything together, then with its tokens final the decoder alone, and that once more, twice as wide.
 $python -m weights.train_mimi --data "$out/bank" --held-out "$out/bank-test" --out "$out/mimi" \
     --set agents=2 --set users=14 --set decoded_users=0 --set frames=36 --set mel=3 --set semantic=1 --set phonetic=1 \
     --set early=0.5 --set words=1.5 --set decay_from=36500 --set decay_steps=3100 \
     --set frozen_agents=5 --set frozen_steps=2400 "${codec[@]}"
+$python -m weights.train_mimi --init "$out/mimi/export" --filters 16 --data "$out/bank" --held-out "$out/bank-test" \
+    --out "$out/mimi-wide" --set quantise_from=0 --set freeze_from=0 --set frozen_agents=5 --set frozen_steps=6000 \
+    --set frames=24 --set mel=3 --set rate=5e-4 --set average=0.999 "${decoder[@]}"
 
 # 3. Dialogues as tokens.
 $python -m weights.text --out "$out/tokenizer.model"
@@ -60,6 +65,6 @@ $python -m weights.train_moshi --data "$out/tokens" --held-out "$out/tokens-test
     "${lm[@]}"
 
 # 5. The checkpoint, and what it can do.
-$python -m weights.export --mimi "$out/mimi/export" --moshi "$out/moshi/export" --tokenizer "$out/tokenizer.model" \
+$python -m weights.export --mimi "$out/mimi-wide/export" --moshi "$out/moshi/export" --tokenizer "$out/tokenizer.model" \
     "${export[@]}"
 $python -m weights.check "${verdict[@]}" --engines "$heard" --out "$out/check"

@@ -72,7 +72,7 @@ class MimiTrainee:
         run.step_rng(self._settings.seed, n)
         self.mimi.train()
         set_step(self.mimi, n)
-        if n == self._settings.quantise_from:
+        if n == self._settings.quantise_from and not self._quantised():
             self._begin_to_quantise(n)
         speech = self._drawn(n)
         losses = self._decoding_losses(speech) if self._frozen(n) else self._coding_losses(speech, n)

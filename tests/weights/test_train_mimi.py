@@ -118,6 +118,19 @@ def test_the_average_follows_resumes_and_is_what_is_exported(data: Path, tmp_pat
     assert torch.equal(made[name], mean[name]) and not torch.equal(made[name], now[name])
 
 
+def test_codebooks_that_are_there_stay_while_the_decoder_learns(data: Path) -> None:
+    first = trainee(data)
+    for n in range(3):
+        first.step(n)
+    known = {name: tensor.clone() for name, tensor in first.mimi.state_dict().items()}
+    decoder = trainee(data, dataclasses.replace(PHASES, quantise_from=0, freeze_from=0))
+    decoder.begin_with(known)
+    decoder.step(0)
+    learnt = decoder.mimi.state_dict()
+    changed = {name.split(".")[0] for name in known if not torch.equal(learnt[name], known[name])}
+    assert changed == {"decoder", "decoder_transformer"}
+
+
 def test_a_run_that_is_already_longer_ends_at_once(data: Path, tmp_path: Path) -> None:
     run.go(trainee(data), tmp_path, steps(3))
     assert run.go(trainee(data), tmp_path, steps(2)) == 3
