@@ -76,6 +76,7 @@ def take(agent: np.ndarray, *sayings: Saying, begins: tuple[float, ...] = (), cr
     [
         ("2 + 3 is 5.", "two plus three is five"),
         ("7-2 = 5", "seven minus two is five"),
+        ("1-2-3-4", "one two three four"),
         ("It's about 400,000 kilometres.", "it is about four hundred thousand kilometers"),
         ("1, 2,3", "one two three"),
         ("Cat is spelled C. A. T.", "cat is spelled cat"),

@@ -43,6 +43,7 @@ def normalised(text: str) -> Words:
     """The spoken words of a text: lower case, digits as words, letters that are spelled in a row as one word."""
     text = "".join(_SYMBOLS.get(c, c) for c in text.lower())
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+    text = re.sub(r"\d+(-\d+){2,}", lambda counted: counted[0].replace("-", " "), text)
     text = re.sub(r"(?<=\d)\s*[-−]\s*(?=\d)", " minus ", text)
     text = re.sub(r"(?<=\d)\s*x\s*(?=\d)", " times ", text)
     text = re.sub(r"\d+", lambda digits: f" {_spoken(int(digits[0]))} ", text)
