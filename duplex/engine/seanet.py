@@ -42,6 +42,17 @@ class Product(NamedTuple):
             blocks = torch.cat([blocks[:, :count, skip:], *seen], 2)
         return F.linear(blocks, self.weight, self.bias).reshape(len(x), -1, self.channels)
 
+    def sounding(self) -> torch.Tensor:
+        """bool [channels out]: which are not always 0."""
+        weight = self.weight.any(1) | self.bias.bool()
+        return weight.view(-1, self.channels).any(0)
+
+    def among(self, heard: torch.Tensor, kept: torch.Tensor) -> Product:
+        """The same for the channels `heard` of its input and `kept` of its output, bool [channels] each."""
+        weight = self.weight.unflatten(0, (-1, self.channels)).unflatten(2, (-1, len(heard)))[:, kept][..., heard]
+        bias = self.bias.unflatten(0, (-1, self.channels))[:, kept].flatten()
+        return Product(weight.flatten(2).flatten(0, 1), bias, self.block, self.past, int(kept.sum()))
+
 
 Layer = Any  # a Product, an nn.Module without state, or a list of Layers, whose sum is added to what goes in
 
@@ -51,6 +62,26 @@ def layers(part: SEANetEncoder | SEANetDecoder) -> list[Layer]:
     computed once holds while they stay."""
     pairs = zip(_modules(part), _strides(part), strict=True)
     return [_layer(module, block) for module, block in pairs if not _residual(module) or _adds(module)]
+
+
+def thinned(chain: Sequence[Layer], heard: torch.Tensor, ends: torch.Tensor | None = None) -> list[Layer]:
+    """Without channels that are always 0, as half of an encoder's are beside a decoder that was made wider: no
+    activation of SEANet's makes something of nothing. `heard` are the channels that come in, `ends` those that must go
+    out, bool [channels] each; None: all."""
+    products = [i for i, layer in enumerate(chain) if isinstance(layer, Product)]
+    out: list[Layer] = []
+    for i, layer in enumerate(chain):
+        if isinstance(layer, list):
+            layer = thinned(layer, heard, heard)
+        elif isinstance(layer, Product):
+            kept = layer.sounding()
+            for block in chain[i + 1 : next((j for j in products if j > i), None)]:
+                kept = kept | _last(block).sounding() if isinstance(block, list) else kept
+            if i == products[-1]:
+                kept = torch.ones_like(kept) if ends is None else ends
+            layer, heard = layer.among(heard, kept), kept
+        out.append(layer)
+    return out
 
 
 def fits(part: nn.Module) -> TypeGuard[SEANetEncoder | SEANetDecoder]:
@@ -101,7 +132,8 @@ class Seanet(StreamingModule[_Past]):
         if not fits(part):
             raise ValueError("these convolutions are not of Mimi's kind")
         with torch.no_grad():
-            self._chain = layers(part)
+            chain = layers(part)
+            self._chain = thinned(chain, torch.ones(_inputs(part), dtype=torch.bool, device=_last(chain).bias.device))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, C, T] -> [B, C', T']"""
@@ -131,6 +163,14 @@ def _products(chain: Sequence[Layer]) -> Iterator[Product]:
             yield from _products(layer)
         elif isinstance(layer, Product):
             yield layer
+
+
+def _last(chain: Sequence[Layer]) -> Product:
+    return next(layer for layer in reversed(chain) if isinstance(layer, Product))
+
+
+def _inputs(part: SEANetEncoder | SEANetDecoder) -> int:
+    return next(m.conv.conv.in_channels for m in _modules(part) if isinstance(m, StreamingConv1d))
 
 
 def _modules(part: SEANetEncoder | SEANetDecoder) -> list[Any]:

@@ -78,6 +78,26 @@ def test_a_residual_block_that_adds_nothing_is_left_out():
     torch.testing.assert_close(seanet.Seanet(mimi.encoder)(pcm), mimi.encoder(pcm), atol=1e-5, rtol=1e-4)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("silent_block", [True, False])
+def test_channels_that_are_always_nothing_are_left_out(silent_block: bool):
+    """A block that adds to such a channel keeps it."""
+    mimi = codec(n_residual_layers=1)
+    first = mimi.encoder.model[0].conv.conv
+    block = next(layer for layer in mimi.encoder.model if hasattr(layer, "block")).block[-1].conv.conv
+    half = first.out_channels // 2
+    for conv in (first, block) if silent_block else (first,):
+        conv.weight[half:] = 0
+        conv.bias[half:] = 0
+    thin = seanet.Seanet(mimi.encoder)
+    assert thin._chain[0].channels == (half if silent_block else first.out_channels)
+    pcm = torch.randn(2, 1, 3 * mimi.frame_size) * 0.1
+    torch.testing.assert_close(thin(pcm), mimi.encoder(pcm), atol=1e-5, rtol=1e-4)
+    with mimi.encoder.streaming(2), thin.streaming(2):
+        for part in pcm.split(mimi.frame_size, -1):
+            torch.testing.assert_close(thin(part), mimi.encoder(part), atol=1e-5, rtol=1e-4)
+
+
 def test_gradients_are_moshis():
     mimi = codec(n_residual_layers=1)
     pcm = torch.randn(2, 1, 2 * mimi.frame_size) * 0.1
