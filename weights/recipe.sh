@@ -4,10 +4,11 @@
 #   weights/recipe.sh [FOLDER]             default: runs/nano
 #   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
-# With the settings of the nano that ships (docs/LOG.md, 2026-11-23, -24 and -29), in one part each: its codec was trained
-# in two, and only in the second did users say pieces of sentences; its LM in ten, of which the last three, 28,000 steps,
-# were on dialogues that ask for every intent alike, and only the last 6,100 steps knew stops as silence and the weights
-# below of what is late. Most of its dialogues were made without joe, who takes half of their time.
+# With the settings of the nano that ships (docs/LOG.md, 2026-11-23 to -30), in one part each: its codec was trained in
+# two, and only in the second did users say pieces of sentences, and its decoder in four; its LM in eleven, of which the
+# last four, 37,000 steps, were on dialogues that ask for every intent alike, and only the last 15,200 knew stops as
+# silence and weights like those below of what is late. Most of its dialogues were made without joe, who takes half of
+# their time.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
@@ -23,7 +24,7 @@ engines=${ENGINES:-hibari,kokoro,flite,joe}
 heard=${ENGINES:-hibari,flite,joe} # by the LM: to its codec all people are one voice, and these are quick to make
 codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=39600)
 decoder=(--minutes 60 --set pace.steps=6000)
-lm=(--minutes "${LM_MINUTES:-260}" --set decay_steps=29000 --set weights.late_reply=3.5 --set weights.late_stop=0.08)
+lm=(--minutes "${LM_MINUTES:-260}" --set decay_steps=29000 --set weights.late_reply=5 --set weights.late_stop=0.1)
 bank=320 anything=20 test=8 dialogues=11000 held_out=60
 export=(--out weights/nano --manifest weights/manifest.toml) verdict=()
 if [ -n "${SMALL:-}" ]; then
