@@ -29,11 +29,8 @@ def _around(old: torch.Tensor, drawn: torch.Tensor, name: str) -> torch.Tensor:
     if old.shape == drawn.shape:
         return old
     new = drawn.clone() if name.startswith("decoder.") and drawn.dim() > 1 else torch.zeros_like(drawn)
-    if old.dim() == 1:
-        new[: len(old)] = old
-        return new
-    turned = ".convtr." in name  # a transposed convolution is [in, out, kernel], others [out, in, kernel]
-    into, source = (new.transpose(0, 1), old.transpose(0, 1)) if turned else (new, old)
-    into[: source.shape[0]] = 0
-    into[: source.shape[0], : source.shape[1]] = source
+    # A transposed convolution is [in, out, kernel], others [out, in, kernel], a bias [out].
+    outputs = int(".convtr." in name and old.dim() > 1)
+    new.narrow(outputs, 0, old.shape[outputs]).zero_()
+    new[tuple(slice(n) for n in old.shape)] = old
     return new

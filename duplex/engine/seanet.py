@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
@@ -42,6 +43,10 @@ class Product(NamedTuple):
             blocks = torch.cat([blocks[:, :count, skip:], *seen], 2)
         return F.linear(blocks, self.weight, self.bias).reshape(len(x), -1, self.channels)
 
+    def inputs(self) -> int:
+        """Channels in."""
+        return self.weight.shape[1] // (self.past + self.block)
+
     def sounding(self) -> torch.Tensor:
         """bool [channels out]: which are not always 0."""
         weight = self.weight.any(1) | self.bias.bool()
@@ -49,7 +54,7 @@ class Product(NamedTuple):
 
     def among(self, heard: torch.Tensor, kept: torch.Tensor) -> Product:
         """The same for the channels `heard` of its input and `kept` of its output, bool [channels] each."""
-        weight = self.weight.unflatten(0, (-1, self.channels)).unflatten(2, (-1, len(heard)))[:, kept][..., heard]
+        weight = self.weight.unflatten(0, (-1, self.channels)).unflatten(2, (-1, self.inputs()))[:, kept][..., heard]
         bias = self.bias.unflatten(0, (-1, self.channels))[:, kept].flatten()
         return Product(weight.flatten(2).flatten(0, 1), bias, self.block, self.past, int(kept.sum()))
 
@@ -64,21 +69,22 @@ def layers(part: SEANetEncoder | SEANetDecoder) -> list[Layer]:
     return [_layer(module, block) for module, block in pairs if not _residual(module) or _adds(module)]
 
 
-def thinned(chain: Sequence[Layer], heard: torch.Tensor, ends: torch.Tensor | None = None) -> list[Layer]:
+def thinned(chain: Sequence[Layer], outer: torch.Tensor | None = None) -> list[Layer]:
     """Without channels that are always 0, as half of an encoder's are beside a decoder that was made wider: no
-    activation of SEANet's makes something of nothing. `heard` are the channels that come in, `ends` those that must go
-    out, bool [channels] each; None: all."""
-    products = [i for i, layer in enumerate(chain) if isinstance(layer, Product)]
+    activation of SEANet's makes something of nothing. `outer`, bool [channels], are those that come in and must go out
+    again; None: all."""
+    products = [layer for layer in chain if isinstance(layer, Product)]
+    heard = products[0].weight.new_ones(products[0].inputs(), dtype=torch.bool) if outer is None else outer
     out: list[Layer] = []
     for i, layer in enumerate(chain):
         if isinstance(layer, list):
-            layer = thinned(layer, heard, heard)
+            layer = thinned(layer, heard)
         elif isinstance(layer, Product):
-            kept = layer.sounding()
-            for block in chain[i + 1 : next((j for j in products if j > i), None)]:
-                kept = kept | _last(block).sounding() if isinstance(block, list) else kept
-            if i == products[-1]:
-                kept = torch.ones_like(kept) if ends is None else ends
+            added = takewhile(lambda after: not isinstance(after, Product), chain[i + 1 :])
+            sources = [layer, *(list(_products(block))[-1] for block in added if isinstance(block, list))]
+            kept = torch.stack([source.sounding() for source in sources]).any(0)
+            if layer is products[-1]:
+                kept = torch.ones_like(kept) if outer is None else outer
             layer, heard = layer.among(heard, kept), kept
         out.append(layer)
     return out
@@ -132,8 +138,7 @@ class Seanet(StreamingModule[_Past]):
         if not fits(part):
             raise ValueError("these convolutions are not of Mimi's kind")
         with torch.no_grad():
-            chain = layers(part)
-            self._chain = thinned(chain, torch.ones(_inputs(part), dtype=torch.bool, device=_last(chain).bias.device))
+            self._chain = thinned(layers(part))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, C, T] -> [B, C', T']"""
@@ -153,7 +158,7 @@ class Seanet(StreamingModule[_Past]):
     def _init_streaming_state(self, batch_size: int) -> _Past:
         products = [product for product in _products(self._chain) if product.past]
         like = products[0].weight
-        shapes = [(batch_size, p.rows() * p.block, p.weight.shape[1] // (p.past + p.block)) for p in products]
+        shapes = [(batch_size, p.rows() * p.block, p.inputs()) for p in products]
         return _Past(batch_size, like.device, [like.new_zeros(shape) for shape in shapes])
 
 
@@ -163,14 +168,6 @@ def _products(chain: Sequence[Layer]) -> Iterator[Product]:
             yield from _products(layer)
         elif isinstance(layer, Product):
             yield layer
-
-
-def _last(chain: Sequence[Layer]) -> Product:
-    return next(layer for layer in reversed(chain) if isinstance(layer, Product))
-
-
-def _inputs(part: SEANetEncoder | SEANetDecoder) -> int:
-    return next(m.conv.conv.in_channels for m in _modules(part) if isinstance(m, StreamingConv1d))
 
 
 def _modules(part: SEANetEncoder | SEANetDecoder) -> list[Any]:
