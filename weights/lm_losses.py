@@ -29,7 +29,7 @@ class Weights:
     no_word: float = 0.05  # of a frame in which no word of the user's ends
     overdue: int = 8  # most that a tick counts for those before it, in which the agent put off what it does now
     late_reply: float = 4.0  # as often again where that is to begin a reply: in doubt it shall answer
-    late_stop: float = 1.0  # or for the voice to stop: the less, the more of what it hears it takes for a backchannel
+    late_stop: float = 1.0  # or where that is to stop: the less, the more of what it hears it takes for a backchannel
 
 
 def text_losses(
@@ -45,8 +45,8 @@ def text_losses(
     logits = lm.text_linear(heard).float()
     loss = F.cross_entropy(logits.flatten(0, 1), _or_ignored(target).flatten(), reduction="none")
     weight = torch.where(target == PAD, weights.pad, torch.where(target == END_OF_PAD, weights.end_of_pad, 1.0))
-    late = (times > 1) & (target == END_OF_PAD)
-    weight = (weight * torch.where(late, weights.late_reply, 1.0) * times * (target >= 0)).flatten()
+    late = torch.where(target == END_OF_PAD, weights.late_reply, weights.late_stop)
+    weight = (weight * torch.where(times > 1, late, 1.0) * times * (target >= 0)).flatten()
     right = logits.argmax(-1) == target
     spoken = (target >= 0) & (target != PAD) & (target != END_OF_PAD)
     return {

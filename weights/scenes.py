@@ -25,7 +25,7 @@ SCENES: dict[str, float] = {
     "correction": 0.06,  # "no, I meant ...": the answer to what was meant
     "silence": 0.03,  # nobody says anything for a while
 }
-MORE = {"interrupt": 2.0, "backchannel": 2.0}  # times as often in training: to be told apart early, in doubt to stop
+MORE = {"interrupt": 2.0, "backchannel": 2.5}  # times as often in training: to be told apart early, in doubt to stop
 DRILL_GAP_MS = (300, 1000)  # before a short question
 AGENT_GAP_MS = (80, 240)  # rounded up to the next frame this is 80 to 320
 # In training a reply begins after READY_MS, or is late, and nothing is learnt from the ticks in between. Were its
@@ -34,16 +34,18 @@ READY_MS = 160
 LATE_GAP_MS, LATE_SHARE = (240, 2000), 0.4  # of replies in training: who missed its moment shall still answer
 SLOTS_SHARE = 0.35  # of questions in training: every pair of intent and slot alike; of the others every intent alike
 PLAIN_SHARE = 0.3  # of wordings in training: of `intents.txt`, whose last one is what is held out
+SENTENCE_END_SHARE = 0.5  # of scenes with backchannels in training: where people say them, and where it easily stops
 UNKNOWN_SHARE = 0.1  # of questions in training, drills apart, that are none of the intents'
 REPEAT_SHARE = 0.3  # of answers in training: the user wants something said after him, any words
 USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
 LONG_PAUSE_MS, SHORT_PAUSE_MS = (1100, 1600), (50, 600)  # between the sentences of a tale
-# Ticks: shares. Were it always 3, who missed it would never stop; a stop counts once more for every tick past the first
-# (`weights.lm_losses`), so that these weigh about the same at each tick from 3 to 10.
-STOPS = {3: 36, 4: 20, 5: 14, 6: 9, 7: 6, 8: 5, 10: 4, 13: 3, 16: 2, 20: 1}
-DOUBT_TICKS = 8  # more, if it begins like a backchannel: "yes, I" may still become "yes, I see"
-DOUBTFUL = frozenset(["ah", "good", "hm", "oh", "okay", "right", "yeah", "yes"])
+# Ticks: shares. Were it always 3, who missed it would never stop. A later stop counts once more for every tick past 3,
+# times `late_stop` (`weights.lm_losses`): at the recipe's 0.1 all of them weigh about alike. The first counts once, and
+# is rarer than the second: what it hears by then may yet become a backchannel.
+STOPS = {3: 16, 4: 32, 5: 20, 6: 11, 7: 6, 8: 5, 10: 4, 13: 3, 16: 2, 20: 1}
+# More, if its first word is that of a backchannel ("yes, I" may still become "yes, I see") or may be ("oh, nice").
+DOUBT_TICKS = dict.fromkeys(["ah", "good", "hm", "oh", "okay", "right", "yeah", "yes"], 8) | {"no": 3}
 
 # Every fourth of these is for the test set alone.
 BACKCHANNELS = (
@@ -187,7 +189,7 @@ def _interrupt(d: Draft) -> None:
     reply, n = _long_reply(d)
     intent, slot, text = d.question(lambda i: not i.is_long and i is not UNKNOWN)
     text = _after_opening(d.pick(INTERRUPTIONS, "interruptions"), text)
-    doubt_ticks = DOUBT_TICKS * (text.split()[0].strip(",").lower() in DOUBTFUL)
+    doubt_ticks = DOUBT_TICKS.get(text.split()[0].strip(",").lower(), 0)
     stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0] + doubt_ticks
     place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply}
     place |= {"stop_ticks": stop_ticks, "doubt_ticks": doubt_ticks}
@@ -197,7 +199,11 @@ def _interrupt(d: Draft) -> None:
 
 def _backchannel(d: Draft) -> None:
     reply, n = _long_reply(d)
-    for word in sorted(d.rng.sample(range(4, n - 4, 8), d.rng.randint(1, 2))):
+    places = list(range(4, n - 4, 8))
+    if d.split == "train" and d.rng.random() < SENTENCE_END_SHARE:
+        ends = [i for i, word in enumerate(d.lines[reply].text.split()) if word.endswith((".", "?", "!"))]
+        places = [i - d.rng.randint(0, 2) for i in ends if 6 <= i < n - 4]
+    for word in sorted(d.rng.sample(places, min(d.rng.randint(1, 2), len(places)))):
         text, level_db = d.pick(BACKCHANNELS, "backchannels"), round(d.rng.uniform(-9, -2), 1)
         d.add("user", "backchannel", text, d.rng.randint(0, 200), after=reply, word=word, level_db=level_db)
 

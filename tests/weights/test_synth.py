@@ -21,12 +21,12 @@ from weights.plan import DRILLS, plan
 from weights.sayings import section
 from weights.scenes import (
     DOUBT_TICKS,
-    DOUBTFUL,
     LATE_GAP_MS,
     LATE_SHARE,
     LONG_PAUSE_MS,
     PLAIN_SHARE,
     SCENES,
+    SENTENCE_END_SHARE,
     SLOTS_SHARE,
     STOPS,
     Draft,
@@ -169,11 +169,26 @@ def test_in_training_every_intent_is_asked_alike_and_some_more_for_their_slots()
 
 def test_who_begins_like_a_backchannel_stops_the_agent_later(plans: list[Dialogue]) -> None:
     stops = [line for p in plans for line in p.lines if line.kind == "interruption"]
-    doubtful = [line for line in stops if line.text.split()[0].strip(",").lower() in DOUBTFUL]
-    assert 10 < len(doubtful) < len(stops) / 2
-    assert {line.doubt_ticks for line in doubtful} == {DOUBT_TICKS}
-    assert {line.doubt_ticks for line in stops if line not in doubtful} == {0}
+    openings = [line.text.split()[0].strip(",").lower() for line in stops]
+    assert {"yes", "no"} <= {*openings} and 10 < sum(word in DOUBT_TICKS for word in openings) < len(stops) / 2
+    assert [line.doubt_ticks for line in stops] == [DOUBT_TICKS.get(word, 0) for word in openings]
     assert all(line.stop_ticks - line.doubt_ticks in STOPS for line in stops)
+
+
+def test_in_training_backchannels_are_said_where_sentences_end_more_often_than_by_chance(plans: list[Dialogue]) -> None:
+    def share(plans: list[Dialogue]) -> float:
+        """Of backchannels, those that come at the last word of a sentence, or one or two before."""
+        said = [
+            (p.lines[line.after].text.split(), line.word)
+            for p in plans
+            for line in p.lines
+            if line.scene == "backchannel" and line.kind == "backchannel"
+        ]
+        assert len(said) > 60 and all(word is not None and word < len(words) - 4 for words, word in said)
+        return sum(any(w.endswith((".", "?", "!")) for w in words[word : word + 3]) for words, word in said) / len(said)
+
+    chance = share([plan(seed, "test") for seed in range(300)])
+    assert chance < 0.4 < chance + (1 - chance) * SENTENCE_END_SHARE - 0.1 < share(plans)
 
 
 def test_a_user_who_tells_something_pauses_for_long_only_where_the_agent_may_say_that_it_listens() -> None:

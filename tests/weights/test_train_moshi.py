@@ -301,18 +301,23 @@ def test_a_late_reply_counts_more_where_it_begins() -> None:
     assert text_loss(4.0, 1, 2, 1, 1) == pytest.approx(text_loss(1.0, 1, 8, 1, 1)) != text_loss(1.0, 1, 2, 1, 1)
 
 
-def test_a_late_stop_counts_more_for_the_voice() -> None:
+def test_a_late_stop_counts_more_for_the_text_and_the_voice() -> None:
     lm = build(LM, 0)
     heard, loud, chosen = torch.randn(1, 4, lm.dim), torch.ones(1, 4).bool(), torch.ones(1, 4).bool()
     said = torch.randint(0, CARD, (1, 1 + K, 4))
     said[0, 0] = torch.tensor([PAD, END_OF_PAD, 9, PAD])
 
+    def text_loss(late_stop: float, *times: int) -> float:
+        weights = Weights(late_stop=late_stop)
+        return text_losses(lm, heard, said[:, 0], loud, torch.tensor([times]), weights)["text"].item()
+
     def audio_loss(late_stop: float, *times: int) -> float:
         weights = Weights(late_stop=late_stop)
         return audio_losses(lm, heard, said, loud, chosen, torch.tensor([times]), weights)["audio"].item()
 
-    assert audio_loss(1.0, 1, 3, 1, 1) == audio_loss(4.0, 1, 3, 1, 1)  # a late reply, a stop in time
-    assert audio_loss(4.0, 1, 1, 1, 2) == pytest.approx(audio_loss(1.0, 1, 1, 1, 8)) != audio_loss(1.0, 1, 1, 1, 2)
+    for loss in (text_loss, audio_loss):
+        assert loss(1.0, 1, 3, 1, 1) == loss(4.0, 1, 3, 1, 1)  # a late reply, a stop in time
+        assert loss(4.0, 1, 1, 1, 2) == pytest.approx(loss(1.0, 1, 1, 1, 8)) != loss(1.0, 1, 1, 1, 2)
 
 
 def test_data_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
