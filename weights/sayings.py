@@ -37,3 +37,8 @@ def anything(rng: Random, known: Sequence[str]) -> str:
         return rng.choice(section("sayings")).rstrip(".?!")
     count = rng.randint(*_SALAD_WORDS)
     return " ".join(rng.choice(known if rng.random() < 0.5 else section("words")) for _ in range(count))
+
+
+def bare(word: str) -> str:
+    """Without its case and signs: "Mom," and "mom" are one."""
+    return word.strip(".,;:!?").lower()

@@ -10,7 +10,7 @@ from typing import Any
 
 from weights.dialogue import START, Kind, Line
 from weights.intents import UNKNOWN, Intent, Split, intents, slot_words
-from weights.sayings import anything, section
+from weights.sayings import anything, bare, section
 
 # What may happen, and its share of all scenes.
 SCENES: dict[str, float] = {
@@ -189,7 +189,7 @@ def _interrupt(d: Draft) -> None:
     reply, n = _long_reply(d)
     intent, slot, text = d.question(lambda i: not i.is_long and i is not UNKNOWN)
     text = _after_opening(d.pick(INTERRUPTIONS, "interruptions"), text)
-    doubt_ticks = DOUBT_TICKS.get(text.split()[0].strip(",").lower(), 0)
+    doubt_ticks = DOUBT_TICKS.get(bare(text.split()[0]), 0)
     stop_ticks = d.rng.choices(list(STOPS), list(STOPS.values()))[0] + doubt_ticks
     place: dict[str, Any] = {"after": reply, "word": d.rng.randint(3, n - 8), "stops": reply}
     place |= {"stop_ticks": stop_ticks, "doubt_ticks": doubt_ticks}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from duplex.frame import FRAME_SAMPLES
-from weights.sayings import sections
+from weights.sayings import bare, sections
 from weights.scenes import ASIDES, BACKCHANNELS, CORRECTIONS, INTERRUPTIONS, OPENINGS, TALES
 from weights.text import sentences
 
@@ -24,11 +24,6 @@ def vocabulary() -> list[str]:
 def user_words(texts: Sequence[str]) -> list[str]:
     """The list of the user's words: "" for none, "?" for one that is not in it, then all others in order."""
     return ["", "?", *sorted({bare(word) for text in texts for word in text.split()})]
-
-
-def bare(word: str) -> str:
-    """As the list of words has it: "Mom," and "mom" are one."""
-    return word.strip(".,;:!?").lower()
 
 
 def word_ends(said: Iterable[tuple[int, str]], ticks: int, ids: Mapping[str, int]) -> np.ndarray:

@@ -18,7 +18,7 @@ from weights.air import Channel
 from weights.dialogue import Dialogue, Line
 from weights.intents import UNKNOWN, Split, intents, number, sentences
 from weights.plan import DRILLS, plan
-from weights.sayings import section
+from weights.sayings import bare, section
 from weights.scenes import (
     DOUBT_TICKS,
     LATE_GAP_MS,
@@ -169,7 +169,7 @@ def test_in_training_every_intent_is_asked_alike_and_some_more_for_their_slots()
 
 def test_who_begins_like_a_backchannel_stops_the_agent_later(plans: list[Dialogue]) -> None:
     stops = [line for p in plans for line in p.lines if line.kind == "interruption"]
-    openings = [line.text.split()[0].strip(",").lower() for line in stops]
+    openings = [bare(line.text.split()[0]) for line in stops]
     assert {"yes", "no"} <= {*openings} and 10 < sum(word in DOUBT_TICKS for word in openings) < len(stops) / 2
     assert [line.doubt_ticks for line in stops] == [DOUBT_TICKS.get(word, 0) for word in openings]
     assert all(line.stop_ticks - line.doubt_ticks in STOPS for line in stops)

@@ -17,12 +17,13 @@ from weights.dialogue import Dialogue, Line
 from weights.ear import Ear, open_ear
 from weights.intents import intents
 from weights.plan import plan
+from weights.sayings import bare
 from weights.shards import NoTokens, TokenData, read_format, written
 from weights.splice import Splicer, own_tick
 from weights.synth import place, render
 from weights.text import CARD, Encode, agent_texts, layout, open_tokenizer, train_tokenizer
 from weights.tokens import Job, of_recording, prepare, work
-from weights.vocabulary import OTHER_WORD, bare, user_words, vocabulary
+from weights.vocabulary import OTHER_WORD, user_words, vocabulary
 
 K = 4
 LONG = intents()["x_rain"].reply
