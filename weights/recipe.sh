@@ -24,7 +24,7 @@ engines=${ENGINES:-hibari,kokoro,flite,joe}
 heard=${ENGINES:-hibari,flite,joe} # by the LM: to its codec all people are one voice, and these are quick to make
 codec=(--minutes "${CODEC_MINUTES:-600}" --set quantise_from=600 --set freeze_from=39600)
 decoder=(--minutes 60 --set pace.steps=6000)
-lm=(--minutes "${LM_MINUTES:-260}" --set decay_steps=29000 --set weights.late_reply=5 --set weights.late_stop=0.1)
+lm=(--minutes "${LM_MINUTES:-260}" --set decay_steps=29000 --set weights.late_reply=5 --set weights.late_stop=0.2)
 bank=320 anything=20 test=8 dialogues=11000 held_out=60
 export=(--out weights/nano --manifest weights/manifest.toml) verdict=()
 if [ -n "${SMALL:-}" ]; then

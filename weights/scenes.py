@@ -41,7 +41,7 @@ USER_GAP_MS = (300, 2500)
 PAUSE_MS = (250, 1000)
 LONG_PAUSE_MS, SHORT_PAUSE_MS = (1100, 1600), (50, 600)  # between the sentences of a tale
 # Ticks: shares. Were it always 3, who missed it would never stop. A later stop counts once more for every tick past 3,
-# times `late_stop` (`weights.lm_losses`): at the recipe's 0.1 all of them weigh about alike. The first counts once, and
+# times `late_stop` (`weights.lm_losses`): at the recipe's 0.2 all of them weigh about alike. The first counts once, and
 # is rarer than the second: what it hears by then may yet become a backchannel.
 STOPS = {3: 16, 4: 32, 5: 20, 6: 11, 7: 6, 8: 5, 10: 4, 13: 3, 16: 2, 20: 1}
 # More, if its first word is that of a backchannel ("yes, I" may still become "yes, I see") or may be ("oh, nice").
