@@ -5,10 +5,10 @@
 #   SMALL=1 weights/recipe.sh FOLDER       every step in little, a few minutes in all: does it run
 #
 # With the settings of the nano that ships (docs/LOG.md, 2026-11-23 to -30), in one part each: its codec was trained in
-# two, and only in the second did users say pieces of sentences, and its decoder in four; its LM in eleven, of which the
-# last four, 37,000 steps, were on dialogues that ask for every intent alike, and only the last 15,200 knew stops as
-# silence and weights like those below of what is late. Most of its dialogues were made without joe, who takes half of
-# their time.
+# two, and only in the second did users say pieces of sentences, and its decoder in four; its LM in twelve, of which the
+# last five, 48,500 steps, were on dialogues that ask for every intent alike, and only the last 26,700 knew stops as
+# silence and weights of what is late, the last 11,500 those below. Most of its dialogues were made without joe, who
+# takes half of their time.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
 # more voices: ENGINES=hibari. They need
