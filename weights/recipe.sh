@@ -7,7 +7,7 @@
 # With the settings of the nano that ships (docs/LOG.md, 2026-11-23 to -30), in one part each: its codec was trained in
 # two, and only in the second did users say pieces of sentences, and its decoder in four; its LM in twelve, of which the
 # last five, 48,500 steps, were on dialogues that ask for every intent alike, and only the last 26,700 knew stops as
-# silence and weights of what is late, the last 11,500 those below. Most of its dialogues were made without joe, who
+# silence and weights of what is late, the last 6,400 those below. Most of its dialogues were made without joe, who
 # takes half of their time.
 # Every step goes on where it was stopped, so the script may be started again. The model comes into weights/nano, a
 # small one into FOLDER/export. CODEC_MINUTES=.. LM_MINUTES=.. (of training) ENGINES=.. change what it does. Without
